@@ -1,0 +1,64 @@
+"""The in-process bus: takes facts from the durable outbox and gives them to the reactions, in order per key.
+
+A fact leaves the outbox only when every reaction has committed its effect; a crash in between delivers it again,
+and the marks on the records make the second time a no-op. A reaction that keeps failing parks its fact, which holds
+back later facts of the same key only.
+"""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from mystira.polyglot.events import EventTypes
+from mystira.polyglot.reaction import Reactions
+from mystira.polyglot.stores.postgres.outbox import OutboxEvent, claim_events, park, retry, settle
+from mystira.polyglot.stores.postgres.store import PostgresStore
+from mystira.polyglot.work import Works
+
+log = structlog.get_logger(__name__)
+
+BATCH = 50
+LEASE_S = 30.0
+ATTEMPTS_MAX = 10
+BACK_OFF_S_MAX = 60.0
+
+
+class OutboxPump:
+    """Delivers the outbox to this process's reactions; several processes may pump at once."""
+
+    def __init__(self, works: Works, store: PostgresStore, reactions: Reactions, *, at_once: int = 8) -> None:
+        self._works = works
+        self._store = store
+        self._reactions = reactions
+        self._types = EventTypes(reactions.events)
+        self._at_once = asyncio.Semaphore(at_once)
+
+    async def step(self) -> int:
+        """Deliver one batch; return how many facts were settled, retried or parked."""
+        events = await claim_events(self._store, BATCH, self._works.clock(), LEASE_S)
+        if events:
+            delivered = await asyncio.gather(*(self._deliver(event) for event in events))
+            await settle(self._store, [event for event, done in zip(events, delivered, strict=True) if done])
+        return len(events)
+
+    async def _deliver(self, stored: OutboxEvent) -> bool:
+        event = self._types.load(stored)
+        if event is None:
+            return True
+        async with self._at_once:
+            try:
+                await self._reactions.deliver(self._works, event)
+            except Exception as error:  # noqa: BLE001 - the fact stays in the outbox: retried, then parked for a person.
+                await self._failed(stored, f"{type(error).__name__}: {error}")
+                return False
+        return True
+
+    async def _failed(self, stored: OutboxEvent, error: str) -> None:
+        now = self._works.clock()
+        log.warning("reaction_failed", event=stored.type, event_id=stored.event_id, attempts=stored.attempts + 1)
+        if stored.attempts + 1 >= ATTEMPTS_MAX:
+            await park(self._store, stored, error, now)
+        else:
+            pause_s = min(0.2 * (1 << stored.attempts), BACK_OFF_S_MAX)
+            await retry(self._store, stored, error, now + timedelta(seconds=pause_s))

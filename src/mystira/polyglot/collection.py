@@ -1,0 +1,151 @@
+"""Where an entity lives: container and partition key, table and columns, and what is known of its fields."""
+
+from typing import Any, Generic
+
+import msgspec
+
+from mystira.polyglot.entity import E
+from mystira.polyglot.fields import SCALARS, Convert, Field, FieldKind, decode_fields, encode_fields, fields_of_entity
+from mystira.polyglot.phases import Phase
+from mystira.polyglot.query import LIMIT_MAX, AllOf, AnyOf, Compare, Contains, Not, OneOf, Order, Prefix, Query, Where
+from mystira.polyglot.values import is_bool, is_float, is_int, is_text, is_time
+
+VALUE_CHECKS = {
+    FieldKind.TEXT: is_text,
+    FieldKind.INT: is_int,
+    FieldKind.FLOAT: is_float,
+    FieldKind.BOOL: is_bool,
+    FieldKind.TIME: is_time,
+}
+
+
+class BadQuery(TypeError):
+    """A specification does not fit its collection: a programming error, told in one sentence."""
+
+
+class Collection(Generic[E]):
+    """One kind of entity and its homes in both stores.
+
+    `partition` names the field whose value confines a record to one logical partition; `indexes` name the field
+    lists that queries search by; `time_to_live_s` lets the document store forget records that long after their last
+    write (only for records nobody misses); `personal` names the fields that identify a person.
+    """
+
+    def __init__(
+        self,
+        entity: type[E],
+        *,
+        container: str,
+        table: str,
+        partition: str = "id",
+        phase: Phase = Phase.COSMOS_ONLY,
+        indexes: tuple[tuple[str, ...], ...] = (),
+        time_to_live_s: int | None = None,
+        personal: frozenset[str] = frozenset(),
+        schema: int = 1,
+    ) -> None:
+        self.entity = entity
+        self.container = container
+        self.table = table
+        self.partition = partition
+        self.phase = phase
+        self.indexes = indexes
+        self.time_to_live_s = time_to_live_s
+        self.personal = personal
+        self.schema = schema
+        self.fields = fields_of_entity(entity)
+        self.by_name = {field.name: field for field in self.fields}
+        self.by_document_name = {field.document_name: field for field in self.fields}
+        for name in (partition, *personal, *(name for index in indexes for name in index)):
+            if name not in self.by_name:
+                raise BadQuery(f"{entity.__name__} has no field {name!r}")
+
+    def __repr__(self) -> str:
+        return f"Collection({self.entity.__name__})"
+
+    @property
+    def name(self) -> str:
+        """The collection's name in control rows, metrics and commands."""
+        return self.container
+
+    @property
+    def key_fields(self) -> tuple[str, ...]:
+        """The fields that together are unique, the partition first."""
+        return ("id",) if self.partition == "id" else (self.partition, "id")
+
+    def partition_of(self, entity: E) -> str:
+        """Return the partition that this entity belongs to."""
+        return str(getattr(entity, self.partition))
+
+    def to_document(self, entity: E, extra: dict[str, Any]) -> dict[str, Any]:
+        """Return the entity as a document body, what the entity does not know of (`extra`) included."""
+        return {**extra, **encode_fields(self.fields, entity)}
+
+    def from_document(self, body: dict[str, Any]) -> tuple[E, dict[str, Any]]:
+        """Return (the entity, the fields it does not know) of a document body."""
+        values, extra = decode_fields(self.by_document_name, body)
+        return msgspec.convert(values, self.entity), extra
+
+    def converters(self) -> dict[str, tuple[Convert | None, Convert | None]]:
+        """Return (to document, from document) for each field by its name in code."""
+        return {field.name: (field.to_document, field.from_document) for field in self.fields}
+
+    def complete(self, query: Query) -> Query:
+        """Check `query` against the fields and end its order with the key; raise BadQuery if it does not fit."""
+        self.check(query.where)
+        for by in query.order:
+            self._scalar(by.field)
+        if not 1 <= query.limit <= LIMIT_MAX:
+            raise BadQuery(f"limit {query.limit} is not between 1 and {LIMIT_MAX}")
+        named = {by.field for by in query.order}
+        order = (*query.order, *(Order(name) for name in self.key_fields if name not in named))
+        if query.after is not None and len(query.after) != len(order):
+            raise BadQuery(f"the cursor has {len(query.after)} values, the order has {len(order)}")
+        return msgspec.structs.replace(query, order=order)
+
+    def check(self, where: Where) -> None:
+        """Raise BadQuery unless every field exists and every value fits it."""
+        match where:
+            case AllOf(parts) | AnyOf(parts):
+                for part in parts:
+                    self.check(part)
+            case Not(part):
+                self.check(part)
+            case Compare(name, op, value):
+                self._check_value(self._scalar(name), value)
+                if value is None and op != "=":
+                    raise BadQuery(f"{name} {op} null has no meaning: null has no order but in sorting")
+            case OneOf(name, values):
+                for value in values:
+                    self._check_value(self._scalar(name), value)
+            case Prefix(name, text):
+                field = self._scalar(name)
+                if field.kind is not FieldKind.TEXT:
+                    raise BadQuery(f"{name} is not text: only text has a prefix")
+                self._check_value(field, text)
+            case Contains(name, part):
+                self._check_contains(self._field(name), part)
+
+    def cursor_of(self, query: Query, entity: E) -> tuple[Any, ...]:
+        """Return the `after` of the page that follows the one ending with `entity`."""
+        return tuple(getattr(entity, by.field) for by in self.complete(query).order)
+
+    def _field(self, name: str) -> Field:
+        if name not in self.by_name:
+            raise BadQuery(f"{self.entity.__name__} has no field {name!r}")
+        return self.by_name[name]
+
+    def _scalar(self, name: str) -> Field:
+        field = self._field(name)
+        if field.kind not in SCALARS:
+            raise BadQuery(f"{name} is a {field.kind} field: only single values can be compared and sorted")
+        return field
+
+    def _check_value(self, field: Field, value: Any) -> None:
+        if value is not None and not VALUE_CHECKS[field.kind](value):
+            raise BadQuery(f"{field.name} is a {field.kind} field; {value!r} is not a {field.kind} value")
+
+    def _check_contains(self, field: Field, part: str | int) -> None:
+        kinds = {FieldKind.TEXT: FieldKind.TEXT, FieldKind.TEXTS: FieldKind.TEXT, FieldKind.INTS: FieldKind.INT}
+        if field.kind not in kinds or not VALUE_CHECKS[kinds[field.kind]](part):
+            raise BadQuery(f"{field.name} ({field.kind}) cannot contain {part!r}")

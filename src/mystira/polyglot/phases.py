@@ -1,0 +1,24 @@
+"""The four phases of a collection, under the names the operators know."""
+
+from enum import StrEnum
+
+
+class Leader(StrEnum):
+    """Which store commits writes and serves reads."""
+
+    DOCUMENTS = "documents"
+    RELATIONAL = "relational"
+
+
+class Phase(StrEnum):
+    """Who leads and who follows; data, never a class of its own."""
+
+    COSMOS_ONLY = "CosmosOnly"
+    DUAL_WRITE_COSMOS_READ = "DualWriteCosmosRead"
+    DUAL_WRITE_POSTGRES_READ = "DualWritePostgresRead"
+    POSTGRES_ONLY = "PostgresOnly"
+
+    @property
+    def leader(self) -> Leader:
+        """The store that commits writes and serves reads in this phase."""
+        return Leader.DOCUMENTS if self in (Phase.COSMOS_ONLY, Phase.DUAL_WRITE_COSMOS_READ) else Leader.RELATIONAL

@@ -1,0 +1,332 @@
+"""The unit of work: reads, stages one change with its events, and commits it where the collection is led."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence, Set
+from datetime import UTC, datetime
+from random import Random, SystemRandom
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
+
+import msgspec
+
+from mystira.polyglot.catalog import Catalog
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.entity import E, Entity, Event, Stamp
+from mystira.polyglot.events import store_event
+from mystira.polyglot.ids import uuid7
+from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.query import EVERYTHING, Order, Query, Scalar, Where
+from mystira.polyglot.store import (
+    RECENT_OPS_MAX,
+    Conflict,
+    DocumentStore,
+    Key,
+    OutcomeUnknown,
+    Record,
+    Store,
+    StoredEvent,
+    Throttled,
+    Unavailable,
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 12
+RESENDS_MAX = 5
+HANDLED_PRUNE = 32
+HANDLED_MAX = 1_000
+
+
+class Found(msgspec.Struct, Generic[E], frozen=True):
+    """One page of what was found; `after` continues behind it, None when it was the last."""
+
+    items: tuple[E, ...]
+    after: tuple[Scalar, ...] | None
+
+
+async def _none_settled(marks: Sequence[str]) -> Set[str]:
+    return frozenset()
+
+
+class AlreadyHandled(Exception):
+    """The event that this work answers has left its mark on the record before."""
+
+
+class Works:
+    """Makes units of work; everything random or timed comes from here, so that a seed can replay it."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        documents: DocumentStore,
+        relational: Store,
+        phase_of: Callable[[Collection[Any]], Phase] = lambda collection: collection.phase,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Random | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        committed: Callable[[], None] = lambda: None,
+        settled: Callable[[Sequence[str]], Awaitable[Set[str]]] | None = None,
+    ) -> None:
+        """`committed` is called after each commit: a wake-up for whoever carries changes onward.
+
+        `settled` tells which handled marks belong to deliveries that can never come again.
+        """
+        self.catalog = catalog
+        self.documents = documents
+        self.relational = relational
+        self.phase_of = phase_of
+        self.clock = clock
+        self.random = random or SystemRandom()
+        self.sleep = sleep
+        self.committed = committed
+        self.settled = settled or _none_settled
+
+    def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
+        """Return a new unit of work. `mark` names the event that it answers, for effect-once reactions."""
+        return Work(self, op=op, correlation_id=correlation_id, mark=mark)
+
+    def leader(self, collection: Collection[Any]) -> Store:
+        """Return the store that commits this collection's writes and serves its reads now."""
+        return self.documents if self.phase_of(collection).leader is Leader.DOCUMENTS else self.relational
+
+    async def run(
+        self, action: Callable[Concatenate["Work", P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run an action in a unit of work and commit it; after a version conflict run it again, bounded.
+
+        The action may run several times, so it has no effect but its unit of work. What it returns is answered
+        only after the commit. Conflict is raised when the record will not hold still.
+        """
+        return await self.run_as(Command(), action, *args, **kwargs)
+
+    async def run_as(
+        self,
+        command: "Command",
+        action: Callable[Concatenate["Work", P], Awaitable[T]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Like `run`, under a given op, correlation and mark. AlreadyHandled when the mark is there already."""
+        for attempt in range(ATTEMPTS_MAX):
+            work = self.open(op=command.op, correlation_id=command.correlation_id, mark=command.mark)
+            try:
+                answer = await action(work, *args, **kwargs)
+                await work.commit()
+            except Conflict:
+                if attempt + 1 == ATTEMPTS_MAX:
+                    raise
+                await self.pause(attempt, 0.002)
+            except Throttled as throttled:
+                if attempt + 1 == ATTEMPTS_MAX or throttled.retry_after_s > 1:
+                    raise
+                await self.sleep(throttled.retry_after_s)
+            else:
+                return answer
+        raise AssertionError("the last attempt either answers or raises")
+
+    async def pause(self, attempt: int, base_s: float) -> None:
+        """Wait a random while that grows with the attempts, so that rivals part."""
+        await self.sleep(self.random.random() * base_s * (1 << min(attempt, 6)))
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asks: the op id of the command (a new one when empty), its correlation, the event it answers."""
+
+    op: str = ""
+    correlation_id: str = ""
+    mark: str = ""
+
+
+class _Staged(msgspec.Struct, frozen=True):
+    collection: Collection[Any]
+    key: Key
+    entity: Entity | None
+    events: tuple[Event, ...]
+
+
+class Work:
+    """One unit of work: it changes one aggregate and tells its events, in one commit."""
+
+    def __init__(self, works: Works, *, op: str, correlation_id: str, mark: str) -> None:
+        self._works = works
+        self.now = works.clock()
+        self.op = op or self.new_id()
+        self.correlation_id = correlation_id or self.op
+        self._mark = mark
+        self._seen: dict[tuple[str, Key], Record | None] = {}
+        self._staged: _Staged | None = None
+        self._committed = False
+
+    def new_id(self) -> str:
+        """Return a new id (UUID version 7 as text)."""
+        return uuid7(self.now, self._works.random)
+
+    def new_seed(self) -> int:
+        """Return 63 random bits, for what is drawn later and must be replayable."""
+        return self._works.random.getrandbits(63)
+
+    async def get(self, entity: type[E], id: str, partition: str | None = None) -> E | None:
+        """Return the entity with this id, or None. Collections with a partition of their own need it named."""
+        collection = self._works.catalog.of(entity)
+        assert partition is not None or collection.partition == "id", f"{collection} needs its {collection.partition}"
+        record = await self._read(collection, Key(id if partition is None else partition, id))
+        return None if record is None else cast(E | None, record.entity)
+
+    async def first(self, entity: type[E], where: Where, *order: Order) -> E | None:
+        """Return the first entity that fits, or None."""
+        found = await self.find(entity, where, *order, limit=1)
+        return found.items[0] if found.items else None
+
+    async def find(
+        self,
+        entity: type[E],
+        where: Where = EVERYTHING,
+        *order: Order,
+        limit: int = 100,
+        after: tuple[Scalar, ...] | None = None,
+    ) -> Found[E]:
+        """Return one page of the entities that fit, in order; the order always ends with the key."""
+        collection = self._works.catalog.of(entity)
+        # One more than asked for tells whether another page follows.
+        query = Query(where=where, order=order, limit=limit + 1, after=after)
+        records = await self._works.leader(collection).search(collection, query)
+        for record in records:
+            self._seen.setdefault((collection.name, record.key), record)
+        items = tuple(cast(E, record.entity) for record in records[:limit])
+        return Found(items, collection.cursor_of(query, items[-1]) if len(records) > limit else None)
+
+    async def count(self, entity: type[E], where: Where = EVERYTHING) -> int:
+        """Return how many entities fit."""
+        collection = self._works.catalog.of(entity)
+        return await self._works.leader(collection).count(collection, where)
+
+    def save(self, entity: Entity, *events: Event) -> None:
+        """Stage the new state of one aggregate and the facts that go with it."""
+        collection = self._works.catalog.of(type(entity))
+        key = Key(collection.partition_of(entity), entity.id)
+        self._stage(_Staged(collection, key, entity, events))
+
+    def remove(self, entity: Entity, *events: Event) -> None:
+        """Stage the end of an aggregate: a stamped tombstone takes its place."""
+        collection = self._works.catalog.of(type(entity))
+        key = Key(collection.partition_of(entity), entity.id)
+        self._stage(_Staged(collection, key, None, events))
+
+    def emit(self, *events: Event) -> None:
+        """Add facts to the aggregate already staged; a fact is told if and only if its aggregate commits."""
+        assert self._staged is not None, "emit follows save or remove: a fact belongs to the aggregate it is about"
+        staged = self._staged
+        self._staged = msgspec.structs.replace(staged, events=(*staged.events, *events))
+
+    async def commit(self) -> None:
+        """Write what is staged, in the leading store, whole or not at all. Nothing staged: nothing happens.
+
+        A lost answer is resolved by reading again; OutcomeUnknown is raised only when that fails as well.
+        """
+        if self._staged is None or self._committed:
+            return
+        staged = self._staged
+        base = await self._base(staged)
+        if base is not None and self._mark and self._mark in base.handled:
+            raise AlreadyHandled
+        if base is None or not _is_in_history(self.op, base):
+            await self._write(staged, base, self._record(staged, base, await self._handled(base)))
+        self._committed = True
+        self._works.committed()
+
+    async def _read(self, collection: Collection[Any], key: Key) -> Record | None:
+        at = (collection.name, key)
+        if at not in self._seen:
+            self._seen[at] = await self._works.leader(collection).read(collection, key)
+        return self._seen[at]
+
+    async def _base(self, staged: _Staged) -> Record | None:
+        record = await self._read(staged.collection, staged.key)
+        if record is None:
+            assert staged.entity is not None, "what was never there cannot be removed"
+        return record
+
+    def _stage(self, staged: _Staged) -> None:
+        before = self._staged
+        if before is not None:
+            assert (before.collection, before.key) == (staged.collection, staged.key), (
+                f"one unit of work changes one aggregate: {before.collection} is staged, then {staged.collection}"
+            )
+            staged = msgspec.structs.replace(staged, events=(*before.events, *staged.events))
+        self._staged = staged
+
+    async def _handled(self, base: Record | None) -> tuple[str, ...]:
+        """Return the marks the next version carries: a settled delivery cannot come again, so its mark may go."""
+        marks = base.handled if base else ()
+        if len(marks) >= HANDLED_PRUNE:
+            settled = await self._works.settled(marks)
+            marks = tuple(mark for mark in marks if mark not in settled)
+        if len(marks) >= HANDLED_MAX:
+            # A forgotten mark would let an effect happen twice; waiting for the bus is the lesser evil.
+            raise Throttled(0.5)
+        return (*marks, self._mark) if self._mark else marks
+
+    def _record(self, staged: _Staged, base: Record | None, handled: tuple[str, ...]) -> Record:
+        parent = base.stamp if base else Stamp()
+        events = self._events(staged, base.event_seq if base else 0)
+        return Record(
+            key=staged.key,
+            entity=staged.entity,
+            stamp=parent.next(epoch=parent.epoch),
+            parent=parent,
+            op=self.op,
+            recent_ops=((base.op, *base.recent_ops)[:RECENT_OPS_MAX] if base else ()),
+            schema=staged.collection.schema,
+            handled=handled,
+            event_seq=events[-1].seq if events else (base.event_seq if base else 0),
+            events=((*base.events, *events) if base else events),
+            extra=base.extra if base and staged.entity is not None else {},
+        )
+
+    def _events(self, staged: _Staged, seq: int) -> tuple[StoredEvent, ...]:
+        return tuple(
+            store_event(
+                event,
+                seq=seq + at,
+                event_id=self.new_id(),
+                occurred_at=self.now,
+                correlation_id=self.correlation_id,
+            )
+            for at, event in enumerate(staged.events, start=1)
+        )
+
+    async def _write(self, staged: _Staged, base: Record | None, record: Record) -> None:
+        store = self._works.leader(staged.collection)
+        for attempt in range(RESENDS_MAX):
+            try:
+                await store.write(staged.collection, record, base)
+            except OutcomeUnknown:
+                if await self._arrived(store, staged, base):
+                    return
+                await self._works.pause(attempt, 0.01)
+            except Conflict:
+                # An earlier send of this very write may have arrived late, so a conflict is not yet a refusal.
+                if attempt and await self._arrived(store, staged, base):
+                    return
+                raise
+            else:
+                return
+        raise OutcomeUnknown(f"{staged.collection.name}: no answer to {RESENDS_MAX} sends")
+
+    async def _arrived(self, store: Store, staged: _Staged, base: Record | None) -> bool:
+        """Tell whether this work's write is in the record's history; raise Conflict if another's is instead."""
+        try:
+            found = await store.read(staged.collection, staged.key)
+        except Unavailable as error:
+            raise OutcomeUnknown(f"{staged.collection.name}: neither the write nor a read was answered") from error
+        if found is not None and _is_in_history(self.op, found):
+            return True
+        if (found and found.stamp) != (base and base.stamp):
+            raise Conflict(f"{staged.collection.name}: another write came first")
+        return False
+
+
+def _is_in_history(op: str, record: Record) -> bool:
+    return op == record.op or op in record.recent_ops
