@@ -1,0 +1,233 @@
+"""What players do; each function is one unit of work."""
+
+from mystira.accounts import views as accounts
+from mystira.content import views as content
+from mystira.play.model import moves
+from mystira.play.model.moves import Asked
+from mystira.play.model.results import (
+    BadgeGoal,
+    CompassTracking,
+    PlayerScenarioScore,
+    UserBadge,
+    award,
+    earned,
+    lifetime,
+    score,
+    tracked,
+)
+from mystira.play.model.session import PLAYERS_MAX, GameSession, Move, PlayClaim, Player, claim_id
+from mystira.play.problems import ConsentMissing, PlayersInvalid, ProfileNotFound, SessionNotFound, TooYoung
+from mystira.play.views import badges, latest_script, scores, script, session
+from mystira.polyglot.entity import Value
+from mystira.polyglot.work import Work
+
+
+class Seat(Value, frozen=True, kw_only=True):
+    """One player as asked for: a profile of the family, or a guest with a name of their own."""
+
+    profile_id: str | None = None
+    name: str | None = None
+    character_id: str | None = None
+    age_group: str | None = None
+
+
+async def reserve_session(
+    work: Work, *, account_id: str, owner_profile_id: str, scenario_id: str, restart: bool = False
+) -> str:
+    """Return the id of the one unfinished game of this owner and scenario, reserving a new one if there is none.
+
+    With `restart` the reserved game must have been abandoned before: what still runs is returned.
+    """
+    at = claim_id(account_id, owner_profile_id, scenario_id)
+    claim = await work.get(PlayClaim, at)
+    if claim is not None:
+        running = await work.get(GameSession, claim.session_id, account_id)
+        if running is None or not running.is_over:
+            return claim.session_id
+    claim = PlayClaim(
+        id=at,
+        account_id=account_id,
+        owner_profile_id=owner_profile_id,
+        scenario_id=scenario_id,
+        session_id=work.new_id(),
+    )
+    work.save(claim)
+    return claim.session_id
+
+
+async def begin_session(
+    work: Work,
+    *,
+    session_id: str,
+    account_id: str,
+    owner_profile_id: str,
+    scenario_id: str,
+    seats: tuple[Seat, ...],
+    parent_allows: bool = False,
+) -> GameSession:
+    """Start the reserved game, or return it as it stands if it was started before."""
+    running = await work.get(GameSession, session_id, account_id)
+    if running is not None:
+        return running
+    played = await latest_script(work, scenario_id)
+    players = await _seated(work, account_id, seats, {character.id for character in played.characters})
+    await _refuse_too_young(work, players, played.minimum_age, parent_allows)
+    started, told = moves.start(
+        played,
+        session_id=session_id,
+        account_id=account_id,
+        owner_profile_id=owner_profile_id,
+        players=players,
+        seed=work.new_seed(),
+        now=work.now,
+    )
+    work.save(started, told)
+    return started
+
+
+async def check_players(
+    work: Work,
+    *,
+    account_id: str,
+    owner_profile_id: str,
+    scenario_id: str,
+    seats: tuple[Seat, ...],
+    parent_allows: bool,
+) -> None:
+    """Refuse, before anything is reserved, a game that these players may not start."""
+    if await accounts.profile(work, account_id, owner_profile_id) is None:
+        raise ProfileNotFound
+    played = await latest_script(work, scenario_id)
+    players = await _seated(work, account_id, seats, {character.id for character in played.characters})
+    await _refuse_too_young(work, players, played.minimum_age, parent_allows)
+
+
+async def make_move(work: Work, *, account_id: str, session_id: str, asked: Asked) -> tuple[GameSession, Move]:
+    """Make a move, or return the one that the same key made before."""
+    current = await session(work, account_id, session_id)
+    before = moves.repeated(current, asked)
+    if before is not None:
+        return current, before
+    played = await script(work, current.scenario_id, current.scenario_version)
+    after, made, told = moves.move(current, played, asked, work.now)
+    work.save(after, *told)
+    return after, made
+
+
+async def pause_session(work: Work, *, account_id: str, session_id: str) -> GameSession:
+    """Stop the clock of a game."""
+    current = await session(work, account_id, session_id)
+    after = moves.pause(current, work.now)
+    if after != current:
+        work.save(after)
+    return after
+
+
+async def resume_session(work: Work, *, account_id: str, session_id: str) -> GameSession:
+    """Let the clock of a game run again."""
+    current = await session(work, account_id, session_id)
+    after = moves.resume(current, work.now)
+    if after != current:
+        work.save(after)
+    return after
+
+
+async def abandon_session(work: Work, *, account_id: str, session_id: str) -> GameSession:
+    """Give a game up."""
+    current = await session(work, account_id, session_id)
+    after, told = moves.abandon(current, work.now)
+    if told:
+        work.save(after, *told)
+    return after
+
+
+async def record_score(work: Work, *, account_id: str, session_id: str, player_id: str) -> PlayerScenarioScore | None:
+    """Give a player's profile its one score for this scenario; a replay earns none."""
+    played = await work.get(GameSession, session_id, account_id)
+    player = played.player(player_id) if played else None
+    if played is None or player is None or player.profile_id is None:
+        raise SessionNotFound
+    earned_now = score(played, player, work.now)
+    if await work.get(PlayerScenarioScore, earned_now.id, player.profile_id) is not None:
+        return None
+    work.save(earned_now)
+    return earned_now
+
+
+async def reached_badges(work: Work, *, profile_id: str, age_group: str) -> tuple[BadgeGoal, ...]:
+    """Return the badges that a profile has reached and not yet received."""
+    sums = lifetime(await scores(work, profile_id))
+    had = {badge.badge_id for badge in await badges(work, profile_id)}
+    goals = [
+        BadgeGoal(
+            id=goal.id,
+            age_group=goal.age_group,
+            axis=goal.axis,
+            tier=goal.tier,
+            name=goal.name,
+            threshold=goal.threshold,
+        )
+        for goal in await content.badge_goals(work, age_group)
+    ]
+    return tuple(goal for goal in earned(goals, age_group, sums) if goal.id not in had)
+
+
+async def give_badge(work: Work, *, profile_id: str, goal: BadgeGoal, session_id: str) -> None:
+    """Give a profile a badge it does not have yet."""
+    badge, told = award(profile_id, goal, session_id, work.now)
+    if await work.get(UserBadge, badge.id, profile_id) is None:
+        work.save(badge, told)
+
+
+async def track_step(work: Work, *, account_id: str, session_id: str, at: int) -> None:
+    """Keep one compass change of a finished game for analytics."""
+    played = await work.get(GameSession, session_id, account_id)
+    if played is None:
+        raise SessionNotFound
+    line = tracked(played, played.steps[at])
+    if await work.get(CompassTracking, line.id, line.axis) is None:
+        work.save(line)
+
+
+async def _seated(work: Work, account_id: str, seats: tuple[Seat, ...], characters: set[str]) -> tuple[Player, ...]:
+    if not 1 <= len(seats) <= PLAYERS_MAX:
+        raise PlayersInvalid(reason=f"Choose 1 to {PLAYERS_MAX} players.")
+    taken = [seat.character_id for seat in seats if seat.character_id]
+    if len(set(taken)) < len(taken):
+        raise PlayersInvalid(reason="Two players cannot be the same character. Give one of them another.")
+    if not set(taken) <= characters:
+        raise PlayersInvalid(reason="This story has no such character. Choose one of its own.")
+    profiles = [seat.profile_id for seat in seats if seat.profile_id]
+    if len(set(profiles)) < len(profiles):
+        raise PlayersInvalid(reason="Everybody can sit down once only.")
+    return tuple([await _player(work, account_id, number, seat) for number, seat in enumerate(seats, start=1)])
+
+
+async def _player(work: Work, account_id: str, number: int, seat: Seat) -> Player:
+    if seat.profile_id is None:
+        name = " ".join((seat.name or "").split())[:40]
+        if not name:
+            raise PlayersInvalid(reason="A guest needs a name.")
+        return Player(id=f"p{number}", name=name, character_id=seat.character_id, age_group=seat.age_group)
+    profile = await accounts.profile(work, account_id, seat.profile_id)
+    if profile is None:
+        raise ProfileNotFound
+    if not profile.may_play:
+        raise ConsentMissing(name=profile.name, profile_id=profile.id)
+    return Player(
+        id=f"p{number}",
+        name=profile.name,
+        character_id=seat.character_id,
+        profile_id=profile.id,
+        age_group=profile.age_group,
+    )
+
+
+async def _refuse_too_young(work: Work, players: tuple[Player, ...], minimum_age: int, parent_allows: bool) -> None:
+    if parent_allows or minimum_age <= 0:
+        return
+    ages = await content.age_groups(work)
+    for player in players:
+        group = next((group for group in ages if group.id == player.age_group), None)
+        if group is not None and group.maximum_age < minimum_age:
+            raise TooYoung(minimum_age=minimum_age, name=player.name)

@@ -1,0 +1,1 @@
+"""The rules of playing: pure functions over frozen values."""

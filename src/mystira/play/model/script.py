@@ -1,0 +1,89 @@
+"""What playing needs to know of a published scenario; strengths and deltas are integer thousandths."""
+
+from typing import Literal
+
+from mystira.polyglot.entity import Value
+
+SceneType = Literal["narrative", "choice", "roll", "special"]
+Mechanic = Literal["mirror", "dream", "spirit", "none"]
+
+
+class EchoLog(Value, frozen=True, kw_only=True):
+    """What a choice leaves behind."""
+
+    echo_type: str
+    description: str = ""
+    strength: int
+
+
+class CompassChange(Value, frozen=True, kw_only=True):
+    """How a choice moves the compass."""
+
+    axis: str
+    delta: int
+
+
+class Branch(Value, frozen=True, kw_only=True):
+    """One way on; without `next_scene` it ends the story."""
+
+    id: str
+    choice: str
+    next_scene: str | None = None
+    echo_log: EchoLog | None = None
+    compass_change: CompassChange | None = None
+
+
+class EchoReveal(Value, frozen=True, kw_only=True):
+    """What a scene may bring back when it is entered."""
+
+    echo_type: str
+    min_strength: int = 0
+    trigger_scene_id: str | None = None
+    max_age_scenes: int | None = None
+    reveal_mechanic: Mechanic = "none"
+
+
+class Scene(Value, frozen=True, kw_only=True):
+    """One scene; `difficulty` is that of its roll."""
+
+    id: str
+    title: str
+    type: SceneType
+    description: str
+    next_scene: str | None = None
+    difficulty: int | None = None
+    active_character: str | None = None
+    branches: tuple[Branch, ...] = ()
+    echo_reveals: tuple[EchoReveal, ...] = ()
+
+
+class Character(Value, frozen=True, kw_only=True):
+    """Somebody a player can be."""
+
+    id: str
+    name: str
+    image: str | None = None
+
+
+class Script(Value, frozen=True, kw_only=True):
+    """A scenario as far as the rules go. `start` is the scene that play begins with."""
+
+    scenario_id: str
+    version: int
+    title: str
+    minimum_age: int = 0
+    start: str
+    characters: tuple[Character, ...] = ()
+    scenes: tuple[Scene, ...]
+
+    def scene(self, scene_id: str) -> Scene:
+        """Return the scene with this id; a KeyError means that the script is not a checked one."""
+        for scene in self.scenes:
+            if scene.id == scene_id:
+                return scene
+        raise KeyError(scene_id)
+
+
+def is_ending(scene: Scene) -> bool:
+    """Tell whether entering this scene ends the story."""
+    return scene.type == "special"

@@ -1,0 +1,189 @@
+"""What can be seen of games: by their players, by the family's pages, and by other rooms."""
+
+import msgspec
+
+from mystira.content import views as content
+from mystira.play.model.moves import choices_of, elapsed_s, named, who_moves
+from mystira.play.model.results import PlayerScenarioScore, UserBadge
+from mystira.play.model.script import Scene, Script
+from mystira.play.model.session import Achievement, GameSession, Move, Player, Reveal, Roll
+from mystira.play.problems import SessionNotFound, StoryNotFound
+from mystira.polyglot.entity import Value
+from mystira.polyglot.query import Order, all_of, equal, one_of
+from mystira.polyglot.work import Found, Work
+
+SCRIPTS_MAX = 256
+
+_SCRIPTS: dict[str, Script] = {}
+
+UNFINISHED = ("in_progress", "paused")
+
+
+class ChoiceShown(Value, frozen=True, kw_only=True):
+    """One thing a player can do: `id` is what a move names."""
+
+    id: str
+    text: str
+
+
+class SceneShown(Value, frozen=True, kw_only=True):
+    """A scene with the players' names filled in and nothing of what its choices will do."""
+
+    id: str
+    title: str
+    type: str
+    text: str
+    choices: tuple[ChoiceShown, ...]
+    difficulty: int | None
+    active_character: str | None
+    player_id: str
+
+
+class Standing(Value, frozen=True, kw_only=True):
+    """Where a game stands: what a player's screen shows. Compass values are thousandths."""
+
+    session_id: str
+    scenario_id: str
+    title: str
+    state: str
+    scene: SceneShown
+    moves: int
+    compass: dict[str, int]
+    reveals: tuple[Reveal, ...]
+    echoes: int
+    achievements: tuple[Achievement, ...]
+    players: tuple[Player, ...]
+    elapsed_s: int
+
+
+class Outcome(Value, frozen=True, kw_only=True):
+    """What one accepted move brought. Asking again with the same key brings the very same."""
+
+    session_id: str
+    number: int
+    scene_id: str
+    choice: str
+    branch_id: str | None
+    player_id: str
+    roll: Roll | None
+    next_scene: SceneShown | None
+    reveals: tuple[Reveal, ...]
+    compass_axis: str | None
+    compass_delta: int
+    compass_value: int
+    achievements: tuple[Achievement, ...]
+    completed: bool
+
+
+async def session(work: Work, account_id: str, session_id: str) -> GameSession:
+    """Return a game of this account; another family's does not exist."""
+    found = await work.get(GameSession, session_id, account_id)
+    if found is None:
+        raise SessionNotFound
+    return found
+
+
+async def script(work: Work, scenario_id: str, version: int) -> Script:
+    """Return what a game pinned to this version is played by."""
+    found = await content.published_version(work, scenario_id, version)
+    if found is None:
+        raise StoryNotFound
+    return _script(found)
+
+
+async def latest_script(work: Work, scenario_id: str) -> Script:
+    """Return what a game started now is played by."""
+    found = await content.latest_version(work, scenario_id)
+    if found is None:
+        raise StoryNotFound
+    return _script(found)
+
+
+async def unfinished(work: Work, account_id: str) -> tuple[GameSession, ...]:
+    """Return the games that the family can continue, the latest first."""
+    where = all_of(equal("account_id", account_id), one_of("state", UNFINISHED))
+    return (await work.find(GameSession, where, Order("last_move_at", descending=True), limit=12)).items
+
+
+async def sessions(work: Work, account_id: str, after: tuple[object, ...] | None = None) -> Found[GameSession]:
+    """Return the family's games, the latest first, page by page."""
+    order = Order("last_move_at", descending=True)
+    return await work.find(GameSession, equal("account_id", account_id), order, limit=50, after=after)  # pyright: ignore[reportArgumentType]
+
+
+async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:
+    """Return what a profile has earned, in the order of earning."""
+    return (await work.find(UserBadge, equal("profile_id", profile_id), Order("earned_at"), limit=500)).items
+
+
+async def scores(work: Work, profile_id: str) -> tuple[PlayerScenarioScore, ...]:
+    """Return every score of a profile."""
+    return (await work.find(PlayerScenarioScore, equal("profile_id", profile_id), limit=1_000)).items
+
+
+def _script(version: content.PlayableVersion) -> Script:
+    known = _SCRIPTS.get(version.id)
+    if known is None:
+        # A published version never changes, so what was made of it once can be kept.
+        known = msgspec.convert(version, Script, from_attributes=True)
+        if len(_SCRIPTS) >= SCRIPTS_MAX:
+            _SCRIPTS.clear()
+        _SCRIPTS[version.id] = known
+    return known
+
+
+def standing(session: GameSession, script: Script, work: Work) -> Standing:
+    """Return what the players' screens show now."""
+    last = session.moves[-1] if session.moves else None
+    return Standing(
+        session_id=session.id,
+        scenario_id=session.scenario_id,
+        title=session.title,
+        state=session.state,
+        scene=scene_shown(session, script, script.scene(session.scene_id)),
+        moves=len(session.moves),
+        compass=session.compass,
+        reveals=last.reveals if last else (),
+        echoes=len(session.echoes),
+        achievements=session.achievements,
+        players=session.players,
+        elapsed_s=elapsed_s(session, work.now),
+    )
+
+
+def outcome(session: GameSession, script: Script, move: Move) -> Outcome:
+    """Return what a move brought, from its record alone, so that a repeated request gets the first answer."""
+    following = script.scene(move.next_scene_id) if move.next_scene_id is not None else None
+    return Outcome(
+        session_id=session.id,
+        number=move.number,
+        scene_id=move.scene_id,
+        choice=move.choice,
+        branch_id=move.branch_id,
+        player_id=move.player_id,
+        roll=move.roll,
+        next_scene=scene_shown(session, script, following) if following is not None else None,
+        reveals=move.reveals,
+        compass_axis=move.compass.axis if move.compass else None,
+        compass_delta=move.compass.delta if move.compass else 0,
+        compass_value=move.compass.value if move.compass else 0,
+        achievements=move.achievements,
+        completed=move.completed,
+    )
+
+
+def scene_shown(session: GameSession, script: Script, scene: Scene) -> SceneShown:
+    """Return a scene as its players see it, placeholders replaced by their names."""
+    texts = {branch.id: branch.choice for branch in scene.branches}
+    return SceneShown(
+        id=scene.id,
+        title=named(session, script, scene.title),
+        type=scene.type,
+        text=named(session, script, scene.description),
+        choices=tuple(
+            ChoiceShown(id=choice, text=named(session, script, texts.get(choice, ""))) for choice in choices_of(scene)
+        ),
+        difficulty=scene.difficulty,
+        active_character=scene.active_character,
+        player_id=who_moves(session, scene, None),
+    )
