@@ -4,6 +4,8 @@ import math
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
 
 
@@ -41,3 +43,25 @@ def is_bool(value: Any) -> bool:
 def is_time(value: Any) -> bool:
     """Tell whether this is a point in time with its zone."""
     return isinstance(value, datetime) and value.tzinfo is not None
+
+
+def refuse_unstorable(where: str, value: Any) -> None:
+    """Raise ValueError, naming the place, if text inside holds NUL or half a surrogate pair, or a number no end."""
+    if isinstance(value, str):
+        if not is_text(value):
+            raise ValueError(f"{where}: text with NUL or a lone surrogate cannot be stored")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{where}: {value} cannot be stored")
+    elif isinstance(value, dict):
+        for name, part in value.items():  # pyright: ignore[reportUnknownVariableType]
+            refuse_unstorable(where, name)
+            refuse_unstorable(f"{where}.{name}", part)
+    elif isinstance(value, list | tuple):
+        for at, part in enumerate(value):  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+            refuse_unstorable(f"{where}[{at}]", part)
+    elif isinstance(value, int) and not isinstance(value, bool) and not INT_MIN <= value <= INT_MAX:
+        raise ValueError(f"{where}: {value} does not fit 64 bits")
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            refuse_unstorable(f"{where}.{name}", getattr(value, name))

@@ -1,0 +1,1 @@
+"""Adapters: each store is a file or a folder, and passes the contract suite."""

@@ -1,0 +1,1 @@
+"""PostgreSQL as a store: native columns, named SQL, the event outbox."""

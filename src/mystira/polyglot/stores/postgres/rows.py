@@ -1,0 +1,165 @@
+"""Records as rows: one native column a field, the bookkeeping in columns that start with an underscore."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.fields import SCALARS, Convert
+from mystira.polyglot.store import Key, Record
+from mystira.polyglot.stores.postgres.query import quoted
+from mystira.polyglot.values import refuse_unstorable
+
+BOOKKEEPING = {
+    "_stamp": "bigint NOT NULL",
+    "_parent": "bigint NOT NULL",
+    "_op": "text NOT NULL",
+    "_ops": "text[] NOT NULL",
+    "_writer": "text NOT NULL",
+    "_deleted": "boolean NOT NULL",
+    "_schema": "integer NOT NULL",
+    "_handled": "text[] NOT NULL",
+    "_event_seq": "bigint NOT NULL",
+    "_extra": "jsonb NOT NULL",
+}
+OUTBOX_COLUMNS = "event_id, collection, partition, id, seq, type, body, occurred_at, correlation_id"
+
+_json = msgspec.json.Encoder()
+
+
+class _Column(NamedTuple):
+    name: str
+    encode: Convert | None
+    decode: Convert | None
+
+
+class Rows:
+    """The statements of one table, written once, and the way between records and their parameters.
+
+    Parameters stand in the order of the columns: fields first, then the bookkeeping.
+    """
+
+    def __init__(self, collection: Collection[Any]) -> None:
+        self.collection = collection
+        self.table = quoted(collection.table)
+        self._columns = [_column(field) for field in collection.fields]
+        names = [*(column.name for column in self._columns), *BOOKKEEPING]
+        self._keys = collection.key_fields
+        self._width = len(names)
+        self.columns = ", ".join(quoted(name) for name in names)
+        at = {name: number for number, name in enumerate(names, start=1)}
+        key = " AND ".join(f"{quoted(name)} = ${at[name]}" for name in self._keys)
+        places = ", ".join(f"${number}" for number in range(1, self._width + 1))
+        changes = ", ".join(f"{quoted(name)} = ${at[name]}" for name in names if name not in self._keys)
+        keys = ", ".join(quoted(name) for name in self._keys)
+        by_key = " AND ".join(f"{quoted(name)} = ${number}" for number, name in enumerate(self._keys, start=1))
+        self.read = f"SELECT {self.columns} FROM {self.table} WHERE {by_key}"  # noqa: S608 - names come from declarations.
+        insert = f"INSERT INTO {self.table} ({self.columns}) VALUES ({places})"  # noqa: S608
+        self.create = f"{insert} ON CONFLICT ({keys}) DO NOTHING RETURNING 1"
+        update = f"UPDATE {self.table} SET {changes}"  # noqa: S608
+        self.replace = f"{update} WHERE {key} AND _stamp = ${self._width + 1} RETURNING 1"
+        self.create_and_tell = self._telling(self.create, self._width)
+        self.replace_and_tell = self._telling(self.replace, self._width + 1)
+
+    def key(self, key: Key) -> tuple[str, ...]:
+        """Return the parameters that name one row."""
+        return (key.id,) if len(self._keys) == 1 else (key.partition, key.id)
+
+    def parameters(self, record: Record) -> list[Any]:
+        """Return a record's columns; raises ValueError naming the field that no store could keep."""
+        values: list[Any] = []
+        for name, encode, _ in self._columns:
+            value = getattr(record.entity, name) if record.entity is not None else None
+            refuse_unstorable(name, value)
+            values.append(value if value is None or encode is None else encode(value))
+        if record.entity is None:
+            self._name_the_key(values, record.key)
+        values += (
+            record.stamp.packed,
+            record.parent.packed,
+            record.op,
+            record.recent_ops,
+            record.writer,
+            record.entity is None,
+            record.schema,
+            record.handled,
+            record.event_seq,
+            _json.encode(record.extra).decode() if record.extra else "{}",
+        )
+        return values
+
+    def outbox(self, record: Record) -> list[Any]:
+        """Return the parameters that tell a record's events in the same statement."""
+        events = record.events
+        return [
+            [event.event_id for event in events],
+            self.collection.name,
+            record.key.partition,
+            record.key.id,
+            [event.seq for event in events],
+            [event.type for event in events],
+            [_json.encode(event.body).decode() for event in events],
+            [event.occurred_at for event in events],
+            [event.correlation_id for event in events],
+        ]
+
+    def record(self, row: Sequence[Any]) -> Record:
+        """Return the record of a row read with `columns`."""
+        width = self._width - len(BOOKKEEPING)
+        stamp, parent, op, ops, writer, deleted, schema, handled, event_seq, extra = row[width:]
+        values: dict[str, Any] = {}
+        for at, (name, _, decode) in enumerate(self._columns):
+            value = row[at]
+            values[name] = value if value is None or decode is None else decode(value)
+        partition = values[self._keys[0]]
+        return Record(
+            key=Key(partition if isinstance(partition, str) else str(partition), values["id"]),
+            entity=None if deleted else msgspec.convert(values, self.collection.entity),
+            stamp=Stamp.unpack(stamp),
+            parent=Stamp.unpack(parent),
+            op=op,
+            recent_ops=tuple(ops),
+            writer=writer,
+            schema=schema,
+            handled=tuple(handled),
+            event_seq=event_seq,
+            extra={} if extra == "{}" else msgspec.json.decode(extra),
+        )
+
+    def _name_the_key(self, values: list[Any], key: Key) -> None:
+        names = [column.name for column in self._columns]
+        values[names.index("id")] = key.id
+        if len(self._keys) == 2:
+            values[names.index(self._keys[0])] = key.partition
+
+    def _telling(self, change: str, used: int) -> str:
+        p = [f"${used + number}" for number in range(1, 10)]
+        return (  # The names come from declarations, the values are parameters.
+            f"WITH changed AS ({change}), told AS ("  # noqa: S608
+            f"INSERT INTO polyglot.event_outbox ({OUTBOX_COLUMNS}) "
+            f"SELECT e.event_id, {p[1]}, {p[2]}, {p[3]}, e.seq, e.type, e.body::jsonb, e.occurred_at, e.correlation_id "
+            f"FROM unnest({p[0]}::text[], {p[4]}::bigint[], {p[5]}::text[], {p[6]}::text[], {p[7]}::timestamptz[], "
+            f"{p[8]}::text[]) AS e(event_id, seq, type, body, occurred_at, correlation_id), changed ORDER BY e.seq) "
+            "SELECT 1 FROM changed"
+        )
+
+
+def _column(field: Any) -> _Column:
+    if field.kind in SCALARS:
+        # PostgreSQL keeps times natively; only enumerations change their form.
+        encode = field.to_document if field.kind is not field.kind.TIME else None
+        return _Column(field.name, encode, None)
+    return _Column(field.name, _to_json(field.to_document), _from_json(field.from_document))
+
+
+def _to_json(convert: Convert | None) -> Callable[[Any], str]:
+    if convert is None:
+        return lambda value: _json.encode(value).decode()
+    return lambda value: _json.encode(convert(value)).decode()
+
+
+def _from_json(convert: Convert | None) -> Callable[[str], Any]:
+    decode = msgspec.json.Decoder().decode
+    return decode if convert is None else lambda text: convert(decode(text))

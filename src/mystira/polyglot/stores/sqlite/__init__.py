@@ -1,0 +1,1 @@
+"""Documents in a SQLite file, with the semantics of Azure Cosmos DB; the embedded document store."""

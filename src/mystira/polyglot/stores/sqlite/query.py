@@ -1,0 +1,90 @@
+"""Specifications as SQL over JSON documents, with the two-valued meaning that every store shares."""
+
+from datetime import datetime
+from typing import Any
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.fields import FieldKind, time_text
+from mystira.polyglot.query import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Contains,
+    Not,
+    OneOf,
+    Order,
+    Prefix,
+    Query,
+    Where,
+    after_cursor,
+)
+from mystira.polyglot.stores.sqlite.schema import expression, quoted
+
+LIVE = "NOT deleted AND (expires_at IS NULL OR expires_at > ?)"
+
+
+class Compiled:
+    """Collects the parameters of one statement while its text is written."""
+
+    def __init__(self, collection: Collection[Any], now_s: float) -> None:
+        self.collection = collection
+        self.values: list[Any] = [now_s]
+
+    def search(self, query: Query) -> str:
+        """Return the statement for one page of live documents."""
+        where = query.where
+        if query.after is not None:
+            where = AllOf((where, after_cursor(query.order, query.after)))
+        order = ", ".join(self._order(by) for by in query.order)
+        return f"SELECT position, body {self._from(where)} ORDER BY {order} LIMIT {query.limit}"
+
+    def count(self, where: Where) -> str:
+        """Return the statement that counts live documents."""
+        return f"SELECT count(*) {self._from(where)}"
+
+    def where(self, where: Where) -> str:
+        """Return a condition that is true exactly where the specification holds; elsewhere false or unknown."""
+        match where:
+            case AllOf(parts):
+                return "(" + " AND ".join(self.where(part) for part in parts) + ")" if parts else "TRUE"
+            case AnyOf(parts):
+                return "(" + " OR ".join(self.where(part) for part in parts) + ")" if parts else "FALSE"
+            case Not(part):
+                # Unknown counts as false, so its negation must be true.
+                return f"({self.where(part)}) IS NOT TRUE"
+            case Compare(name, "=", None):
+                return f"{self._field(name)} IS NULL"
+            case Compare(name, op, value):
+                return f"{self._field(name)} {op} {self._value(value)}"
+            case OneOf(name, values):
+                known = ", ".join(self._value(value) for value in values if value is not None)
+                found = f"{self._field(name)} IN ({known})"
+                return f"({found} OR {self._field(name)} IS NULL)" if None in values else found
+            case Prefix(name, text):
+                return f"substr({self._field(name)}, 1, {self._value(len(text))}) = {self._value(text)}"
+            case Contains(name, part):
+                return self._contains(name, part)
+
+    def _from(self, where: Where) -> str:
+        return f"FROM {quoted(self.collection.container)} WHERE {LIVE} AND {self.where(where)}"
+
+    def _contains(self, name: str, part: str | int) -> str:
+        field = self.collection.by_name[name]
+        if field.kind is FieldKind.TEXT:
+            return f"instr({self._field(name)}, {self._value(part)}) > 0"
+        path = f"'$.\"{field.document_name}\"'"
+        return f"EXISTS (SELECT 1 FROM json_each(body, {path}) AS part WHERE part.value = {self._value(part)})"  # noqa: S608
+
+    def _field(self, name: str) -> str:
+        return expression(self.collection, name)
+
+    def _order(self, by: Order) -> str:
+        return f"{self._field(by.field)} {'DESC' if by.descending else 'ASC'}"
+
+    def _value(self, value: Any) -> str:
+        if isinstance(value, bool):
+            value = int(value)
+        elif isinstance(value, datetime):
+            value = time_text(value)
+        self.values.append(value)
+        return "?"

@@ -1,0 +1,53 @@
+"""What every test may use: asyncio, and one embedded PostgreSQL per worker."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from mystira.polyglot.stores.postgres.embedded import attach, remove
+from mystira.polyglot.stores.postgres.schema import migrate
+
+ROOT = Path(__file__).parents[1]
+MIGRATIONS = ROOT / "migrations"
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a migrated PostgreSQL: one's own, or the one that MYSTIRA_TEST_POSTGRES names."""
+    given = os.environ.get("MYSTIRA_TEST_POSTGRES")
+    if given:
+        asyncio.run(migrate(given, MIGRATIONS, print))
+        yield given
+        return
+    data = tmp_path_factory.mktemp("postgres")
+    attached = asyncio.run(attach(data, print))
+    asyncio.run(migrate(attached.dsn, MIGRATIONS, print))
+    yield attached.dsn
+    asyncio.run(attached.release())
+    asyncio.run(remove(data))
+
+
+@pytest.fixture
+async def clean_postgres(postgres_dsn: str) -> AsyncIterator[str]:
+    """The same database, emptied of everything that a test before has written."""
+    connection = await asyncpg.connect(postgres_dsn)
+    try:
+        tables = await connection.fetch(
+            "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'polyglot') "
+            "AND tablename <> 'alembic_version'"
+        )
+        if tables:
+            names = ", ".join(f'"{schema}"."{table}"' for schema, table in tables)
+            await connection.execute(f"TRUNCATE {names}")
+    finally:
+        await connection.close()
+    yield postgres_dsn
