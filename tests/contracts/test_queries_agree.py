@@ -25,7 +25,7 @@ floats = st.one_of(
 )
 times = st.one_of(
     st.sampled_from(
-        [datetime(2026, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)]
+        [datetime(2026, 1, 1, tzinfo=UTC), datetime(1, 1, 2, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC)]
     ),
     st.integers(0, 3).map(lambda us: datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)),
 )

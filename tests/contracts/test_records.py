@@ -172,6 +172,14 @@ async def test_text_that_no_other_store_could_keep_is_refused(store: Store, titl
     assert await store.read(SAMPLES, Key("owner", "a")) is None
 
 
+@pytest.mark.parametrize(
+    "moment", [datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC), datetime(2026, 1, 1)]
+)
+async def test_times_that_not_every_store_knows_are_refused(store: Store, moment: datetime) -> None:
+    with pytest.raises(ValueError, match="made_at"):
+        await store.write(SAMPLES, record_of(Sample(id="a", made_at=moment)), None)
+
+
 @pytest.mark.parametrize("ratio", [float("nan"), float("inf")])
 async def test_numbers_without_an_order_are_refused(store: Store, ratio: float) -> None:
     with pytest.raises(ValueError, match="ratio"):

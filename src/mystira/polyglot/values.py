@@ -1,12 +1,15 @@
 """Which single values every store can keep and compare alike."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 INT_MIN, INT_MAX = -(1 << 63), (1 << 63) - 1
+
+# The very first and last moments mean "infinity" to PostgreSQL's driver, and leave no room for time zones.
+TIME_MIN, TIME_MAX = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 
 
 def is_text(value: Any) -> bool:
@@ -41,8 +44,8 @@ def is_bool(value: Any) -> bool:
 
 
 def is_time(value: Any) -> bool:
-    """Tell whether this is a point in time with its zone."""
-    return isinstance(value, datetime) and value.tzinfo is not None
+    """Tell whether this is a point in time with its zone, within the years that every store knows."""
+    return isinstance(value, datetime) and value.tzinfo is not None and TIME_MIN <= value <= TIME_MAX
 
 
 def refuse_unstorable(where: str, value: Any) -> None:
@@ -62,6 +65,9 @@ def refuse_unstorable(where: str, value: Any) -> None:
             refuse_unstorable(f"{where}[{at}]", part)
     elif isinstance(value, int) and not isinstance(value, bool) and not INT_MIN <= value <= INT_MAX:
         raise ValueError(f"{where}: {value} does not fit 64 bits")
+    elif isinstance(value, datetime):
+        if not is_time(value):
+            raise ValueError(f"{where}: {value.isoformat()} cannot be stored: it needs a time zone and a usual year")
     elif isinstance(value, msgspec.Struct):
         for name in value.__struct_fields__:
             refuse_unstorable(f"{where}.{name}", getattr(value, name))

@@ -78,8 +78,8 @@ class SqliteDocuments:
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """Commit the document where the base's ETag still stands."""
         self._refuse_over_budget()
+        refuse_unstorable(collection.container, record.entity)
         document = to_document(collection, record)
-        refuse_unstorable(collection.container, document)
         body = _encode(document)
         if len(body) > DOCUMENT_BYTES_MAX:
             raise TooLarge(f"{collection.name}: {len(body)} bytes, {DOCUMENT_BYTES_MAX} at most")
