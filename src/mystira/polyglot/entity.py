@@ -34,7 +34,7 @@ class Entity(msgspec.Struct, frozen=True, kw_only=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A fact, told in the past tense. Its identity and time are set by the work that emits it."""
 
-    version: ClassVar[int] = 1
+    schema: ClassVar[int] = 1
 
     event_id: str = ""
     occurred_at: datetime | None = None

@@ -1,0 +1,1 @@
+"""Content: the stories, their words, and everything a story needs."""

@@ -1,0 +1,1 @@
+"""Badges: what lifetime scores can earn."""

@@ -1,0 +1,1 @@
+"""Scenarios: branching stories from an author's file to a published, immutable version."""

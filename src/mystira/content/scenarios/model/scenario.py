@@ -1,0 +1,187 @@
+"""Scenarios as they are kept: the draft with its life cycle, and the versions that never change.
+
+Deltas and strengths are integer thousandths here; files and the API write them as decimals from -1 to 1.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from mystira.content.scenarios.events import ScenarioPublished
+from mystira.polyglot.entity import Entity, Value
+
+State = Literal["draft", "in_review", "published", "archived"]
+SceneType = Literal["narrative", "choice", "roll", "special"]
+Mechanic = Literal["mirror", "dream", "spirit", "none"]
+
+
+class EchoLog(Value, frozen=True, kw_only=True):
+    """What a choice leaves behind."""
+
+    echo_type: str
+    description: str = ""
+    strength: int = 1_000
+
+
+class CompassChange(Value, frozen=True, kw_only=True):
+    """How a choice moves the compass."""
+
+    axis: str
+    delta: int
+    developmental_link: str | None = None
+
+
+class Branch(Value, frozen=True, kw_only=True):
+    """One way on; without `next_scene` it ends the story."""
+
+    id: str
+    choice: str
+    next_scene: str | None = None
+    echo_log: EchoLog | None = None
+    compass_change: CompassChange | None = None
+
+
+class EchoReveal(Value, frozen=True, kw_only=True):
+    """What a scene may bring back."""
+
+    echo_type: str
+    min_strength: int = 0
+    trigger_scene_id: str | None = None
+    max_age_scenes: int | None = None
+    reveal_mechanic: Mechanic = "none"
+    required: bool = False
+
+
+class Media(Value, frozen=True, kw_only=True):
+    """The ids of what accompanies a scene."""
+
+    image: str | None = None
+    audio: str | None = None
+    video: str | None = None
+
+
+class SceneMetadata(Value, frozen=True, kw_only=True):
+    """What authors and generators tell each other about a scene."""
+
+    creative_instruction: str | None = None
+
+
+class Scene(Value, frozen=True, kw_only=True):
+    """One scene; `description` is markdown, `difficulty` that of its roll."""
+
+    id: str
+    title: str
+    type: SceneType
+    description: str
+    next_scene: str | None = None
+    difficulty: int | None = None
+    active_character: str | None = None
+    media: Media = Media()
+    branches: tuple[Branch, ...] = ()
+    echo_reveals: tuple[EchoReveal, ...] = ()
+    metadata: SceneMetadata = SceneMetadata()
+    music: str | None = None
+    sound_effects: tuple[str, ...] = ()
+
+
+class CharacterMetadata(Value, frozen=True, kw_only=True):
+    """Who a character is, as far as the author says."""
+
+    role: tuple[str, ...] = ()
+    archetype: tuple[str, ...] = ()
+    species: str | None = None
+    age: int | None = None
+    traits: tuple[str, ...] = ()
+    backstory: str | None = None
+
+
+class Character(Value, frozen=True, kw_only=True):
+    """Somebody a player can be."""
+
+    id: str
+    name: str
+    image: str | None = None
+    audio: str | None = None
+    metadata: CharacterMetadata = CharacterMetadata()
+
+
+class ScenarioContent(Value, frozen=True, kw_only=True):
+    """Everything an author's file says. `start` is found at import: the scene that play begins with."""
+
+    title: str
+    description: str
+    tags: tuple[str, ...] = ()
+    difficulty: Literal["Easy", "Medium", "Hard"] | None = None
+    session_length: Literal["Short", "Medium", "Long"] | None = None
+    age_group: str | None = None
+    minimum_age: int = 0
+    core_axes: tuple[str, ...]
+    archetypes: tuple[str, ...] = ()
+    image: str | None = None
+    music_palette: str | None = None
+    characters: tuple[Character, ...] = ()
+    start: str
+    scenes: tuple[Scene, ...]
+
+
+class Scenario(Entity, frozen=True, kw_only=True):
+    """A story's draft and life cycle. Its id is the slug of its first title; `latest_version` 0 means none yet."""
+
+    title: str
+    description: str
+    age_group: str | None
+    minimum_age: int
+    image: str | None
+    state: State
+    latest_version: int
+    content: ScenarioContent
+    changed_at: datetime
+
+
+class ScenarioVersion(Entity, frozen=True, kw_only=True):
+    """What was published: numbered from 1, never changed."""
+
+    scenario_id: str
+    number: int
+    content: ScenarioContent
+    published_at: datetime
+
+
+def draft(id: str, content: ScenarioContent, before: Scenario | None, now: datetime) -> Scenario:
+    """Return the draft with this content; what was published before stays what players see."""
+    return Scenario(
+        id=id,
+        title=content.title,
+        description=content.description,
+        age_group=content.age_group,
+        minimum_age=content.minimum_age,
+        image=content.image,
+        state=before.state if before and before.state == "published" else "draft",
+        latest_version=before.latest_version if before else 0,
+        content=content,
+        changed_at=now,
+    )
+
+
+def version_id(scenario_id: str, number: int) -> str:
+    """Return the one id that this version can have."""
+    return f"{scenario_id}|{number}"
+
+
+def next_version(scenario: Scenario, now: datetime) -> ScenarioVersion:
+    """Return the version that publishing this draft makes."""
+    number = scenario.latest_version + 1
+    return ScenarioVersion(
+        id=version_id(scenario.id, number),
+        scenario_id=scenario.id,
+        number=number,
+        content=scenario.content,
+        published_at=now,
+    )
+
+
+def published(scenario: Scenario, number: int, now: datetime) -> tuple[Scenario, tuple[ScenarioPublished, ...]]:
+    """Point the scenario to a version that exists; pointing there again changes nothing."""
+    if scenario.latest_version >= number and scenario.state == "published":
+        return scenario, ()
+    pointed = scenario.evolve(state="published", latest_version=number, changed_at=now)
+    return pointed, (ScenarioPublished(scenario_id=scenario.id, version=number),)

@@ -1,0 +1,13 @@
+"""Where scenarios live: drafts, and the versions made of them."""
+
+from mystira.content.scenarios.model.scenario import Scenario, ScenarioVersion
+from mystira.polyglot.collection import Collection
+
+SCENARIOS = Collection(
+    Scenario, container="Scenarios", table="scenarios", indexes=(("state", "title"), ("age_group", "title"))
+)
+SCENARIO_VERSIONS = Collection(
+    ScenarioVersion, container="ScenarioVersions", table="scenario_versions", partition="scenario_id"
+)
+
+COLLECTIONS = (SCENARIOS, SCENARIO_VERSIONS)

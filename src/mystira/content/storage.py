@@ -1,0 +1,7 @@
+"""Where everything of this room lives."""
+
+from mystira.content.badges import storage as badges
+from mystira.content.scenarios import storage as scenarios
+from mystira.content.vocabulary import storage as vocabulary
+
+COLLECTIONS = (*scenarios.COLLECTIONS, *vocabulary.COLLECTIONS, *badges.COLLECTIONS)

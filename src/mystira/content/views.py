@@ -1,0 +1,139 @@
+"""What can be seen of the catalogue, by players and by other rooms."""
+
+from mystira.content.badges.model import Badge
+from mystira.content.scenarios.model.scenario import Character, Scenario, ScenarioVersion, Scene, version_id
+from mystira.content.vocabulary.model import (
+    AgeGroupDefinition,
+    ArchetypeDefinition,
+    CompassAxis,
+    EchoTypeDefinition,
+    FantasyThemeDefinition,
+    Vocabulary,
+    names_of,
+)
+from mystira.polyglot.entity import Value
+from mystira.polyglot.query import EVERYTHING, Order, Where, all_of, equal
+from mystira.polyglot.work import Work
+
+LIST_MAX = 200
+
+
+class StoryCard(Value, frozen=True, kw_only=True):
+    """A published story as the library shows it."""
+
+    id: str
+    title: str
+    description: str
+    age_group: str | None
+    minimum_age: int
+    image: str | None
+    session_length: str | None
+    core_axes: tuple[str, ...]
+    characters: tuple[Character, ...]
+    scenes: int
+    version: int
+
+
+class PlayableVersion(Value, frozen=True, kw_only=True):
+    """A published version as playing needs it; strengths and deltas in thousandths."""
+
+    id: str
+    scenario_id: str
+    version: int
+    title: str
+    minimum_age: int
+    start: str
+    characters: tuple[Character, ...]
+    scenes: tuple[Scene, ...]
+
+
+async def library(work: Work, age_group: str | None = None, search: str | None = None) -> tuple[StoryCard, ...]:
+    """Return the published stories by title, narrowed by age group and by words of the title."""
+    parts: list[Where] = [equal("state", "published")]
+    if age_group:
+        parts.append(equal("age_group", age_group))
+    found = await work.find(Scenario, all_of(*parts), Order("title"), limit=LIST_MAX)
+    wanted = (search or "").casefold().split()
+    cards = map(_card, found.items)
+    return tuple(card for card in cards if all(word in _searched(card) for word in wanted))
+
+
+async def story(work: Work, scenario_id: str) -> StoryCard | None:
+    """Return one published story."""
+    found = await work.get(Scenario, scenario_id)
+    return _card(found) if found is not None and found.state == "published" else None
+
+
+async def published_version(work: Work, scenario_id: str, number: int) -> PlayableVersion | None:
+    """Return a version that was published once, whatever happened to the scenario since."""
+    found = await work.get(ScenarioVersion, version_id(scenario_id, number), scenario_id)
+    return None if found is None else _playable(found)
+
+
+async def latest_version(work: Work, scenario_id: str) -> PlayableVersion | None:
+    """Return what a game started now is played by; None when the story is not published."""
+    scenario = await work.get(Scenario, scenario_id)
+    if scenario is None or scenario.state != "published":
+        return None
+    return await published_version(work, scenario_id, scenario.latest_version)
+
+
+async def age_groups(work: Work) -> tuple[AgeGroupDefinition, ...]:
+    """Return the age groups, the youngest first."""
+    return (await work.find(AgeGroupDefinition, EVERYTHING, Order("minimum_age"), limit=LIST_MAX)).items
+
+
+async def axis_names(work: Work) -> dict[str, str]:
+    """Return the display name of every compass axis."""
+    return names_of((await work.find(CompassAxis, limit=1_000)).items)
+
+
+async def badge_goals(work: Work, age_group: str) -> tuple[Badge, ...]:
+    """Return the badges that an age group can earn."""
+    return (await work.find(Badge, equal("age_group", age_group), limit=1_000)).items
+
+
+async def vocabulary(work: Work) -> Vocabulary:
+    """Return every word that stories may use."""
+    return Vocabulary(
+        {
+            "age_group": names_of((await work.find(AgeGroupDefinition, limit=1_000)).items),
+            "axis": names_of((await work.find(CompassAxis, limit=1_000)).items),
+            "archetype": names_of((await work.find(ArchetypeDefinition, limit=1_000)).items),
+            "echo_type": names_of((await work.find(EchoTypeDefinition, limit=1_000)).items),
+            "theme": names_of((await work.find(FantasyThemeDefinition, limit=1_000)).items),
+        }
+    )
+
+
+def _searched(card: StoryCard) -> str:
+    return f"{card.title} {card.description}".casefold()
+
+
+def _card(scenario: Scenario) -> StoryCard:
+    return StoryCard(
+        id=scenario.id,
+        title=scenario.title,
+        description=scenario.description,
+        age_group=scenario.age_group,
+        minimum_age=scenario.minimum_age,
+        image=scenario.image,
+        session_length=scenario.content.session_length,
+        core_axes=scenario.content.core_axes,
+        characters=scenario.content.characters,
+        scenes=len(scenario.content.scenes),
+        version=scenario.latest_version,
+    )
+
+
+def _playable(version: ScenarioVersion) -> PlayableVersion:
+    return PlayableVersion(
+        id=version.id,
+        scenario_id=version.scenario_id,
+        version=version.number,
+        title=version.content.title,
+        minimum_age=version.content.minimum_age,
+        start=version.content.start,
+        characters=version.content.characters,
+        scenes=version.content.scenes,
+    )

@@ -1,0 +1,155 @@
+"""Settings become one running process: the only wiring there is."""
+
+import asyncio
+import errno
+import signal
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from mystira.polyglot.bus import OutboxPump
+from mystira.polyglot.catalog import Catalog
+from mystira.polyglot.feed import FeedFollower
+from mystira.polyglot.loops import Wake, keep_doing
+from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.reaction import Reactions
+from mystira.polyglot.stores.postgres.embedded import attach
+from mystira.polyglot.stores.postgres.outbox import settled_marks
+from mystira.polyglot.stores.postgres.schema import migrate
+from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
+from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
+from mystira.polyglot.work import Works
+from mystira.services import COLLECTIONS, REACTIONS
+from mystira.settings import Settings, secret_key
+
+ROOT = Path(__file__).parents[2]
+MIGRATIONS = ROOT / "migrations"
+SAMPLE_CONTENT = ROOT / "content"
+
+Report = Callable[[str], None]
+
+
+class DataUnusable(Problem):
+    """{reason}"""
+
+    kind = Kind.UNAVAILABLE
+
+
+class Platform(NamedTuple):
+    """Everything that doors, commands and loops need."""
+
+    settings: Settings
+    works: Works
+    documents: SqliteDocuments
+    relational: PostgresStore
+    reactions: Reactions
+    wake: Wake
+    key: bytes
+
+
+@asynccontextmanager
+async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platform]:
+    """Open the stores, starting the embedded ones, and close them again whatever happens."""
+    _make_data(settings.data)
+    key = secret_key(settings)
+    attached = await attach(settings.data, report) if settings.relational == "embedded" else None
+    try:
+        dsn = attached.dsn if attached else settings.relational
+        await migrate(dsn, MIGRATIONS, report)
+        relational = await open_postgres(dsn, COLLECTIONS)
+        try:
+            settings.documents.parent.mkdir(parents=True, exist_ok=True)
+            documents = await open_sqlite(settings.documents, COLLECTIONS)
+            try:
+                yield _wired(settings, documents, relational, key)
+            finally:
+                documents.close()
+        finally:
+            await relational.close()
+    finally:
+        if attached is not None:
+            await attached.release()
+
+
+@asynccontextmanager
+async def working(platform: Platform) -> AsyncGenerator[None]:
+    """Carry events from documents to the outbox and from the outbox to the reactions, until the end."""
+    follower = FeedFollower(COLLECTIONS, platform.documents, platform.relational)
+    pump = OutboxPump(platform.works, platform.relational, platform.reactions)
+    loops = [
+        asyncio.create_task(keep_doing("feed", follower.step, platform.wake)),
+        asyncio.create_task(keep_doing("outbox", pump.step, platform.wake)),
+    ]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def settle(platform: Platform) -> None:
+    """Carry everything that waits onward now, without loops: for commands that end at once, and for tests."""
+    follower = FeedFollower(COLLECTIONS, platform.documents, platform.relational)
+    pump = OutboxPump(platform.works, platform.relational, platform.reactions)
+    while await follower.step() + await pump.step():
+        continue
+
+
+async def serve(settings: Settings, report: Report) -> None:
+    """Run the platform until it is told to stop (Ctrl-C or SIGTERM)."""
+    from mystira.services.app import make_player_app, seed
+    from mystira.web.server import Server, take_port
+
+    taken = take_port(settings.host, settings.port)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for which in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(which, stop.set)
+    try:
+        async with platform(settings, report) as running:
+            await seed(running, SAMPLE_CONTENT, report)
+            server = Server(make_player_app(running))
+            async with working(running):
+                serving = asyncio.create_task(server.serve_on(taken))
+                stopping = asyncio.create_task(stop.wait())
+                while not server.started and not serving.done():
+                    await asyncio.sleep(0.01)
+                report(f"Mystira is ready at {settings.address} (Ctrl-C stops it).")
+                await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+                report("Stopping.")
+                server.stop()
+                stopping.cancel()
+                await serving
+    finally:
+        taken.close()
+    report("Everything is stopped.")
+
+
+def _wired(settings: Settings, documents: SqliteDocuments, relational: PostgresStore, key: bytes) -> Platform:
+    wake = Wake()
+    works = Works(
+        Catalog(COLLECTIONS),
+        documents=documents,
+        relational=relational,
+        committed=wake.ring,
+        settled=lambda marks: settled_marks(relational, marks),
+    )
+    return Platform(settings, works, documents, relational, Reactions(REACTIONS), wake, key)
+
+
+def _make_data(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        probe = data / "writable"
+        probe.write_bytes(b"x" * 4096)
+        probe.unlink()
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = f"The disk that holds {data} is full. Free some space, then start again."
+        else:
+            reason = (
+                f"{data} cannot be written ({error.strerror}). Choose another folder: MYSTIRA_DATA=/path/to/folder."
+            )
+        raise DataUnusable(reason=reason) from error

@@ -1,0 +1,144 @@
+"""The settings of a process, and the only reader of the environment."""
+
+import difflib
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from mystira.polyglot.problem import Kind, Problem
+
+PREFIX = "MYSTIRA_"
+
+
+class SettingsWrong(Problem):
+    """The settings cannot be used: {wrong}"""
+
+    kind = Kind.INVALID
+
+    @property
+    def message(self) -> str:
+        """One line for each wrong setting."""
+        return f"The settings cannot be used:\n{self.facts['wrong']}"
+
+
+class Setting(NamedTuple):
+    """One documented setting: its default as it would be written, and what it means."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting("MYSTIRA_DATA", ".mystira", "The folder that holds everything that is kept."),
+    Setting("MYSTIRA_HOST", "127.0.0.1", "The address to listen on; 0.0.0.0 for every network."),
+    Setting("MYSTIRA_PORT", "8000", "The port to listen on, 1 to 65535."),
+    Setting("MYSTIRA_DOCUMENTS", "sqlite", "Where documents live: `sqlite` (under MYSTIRA_DATA) or `sqlite:///path`."),
+    Setting("MYSTIRA_RELATIONAL", "embedded", "The PostgreSQL: `embedded` or `postgresql://user:password@host/name`."),
+    Setting("MYSTIRA_CACHE", "memory", "Where cached values live: `memory`."),
+    Setting("MYSTIRA_BUS", "memory", "How facts travel between services: `memory`."),
+    Setting("MYSTIRA_MEDIA", "folder", "Where media live: `folder` (under MYSTIRA_DATA) or `folder:///path`."),
+    Setting("MYSTIRA_DEMO", "1", "`1` brings the sample family and the mailbox page, `0` leaves them out."),
+    Setting("MYSTIRA_SECRET", "", "The key for keyed hashes, 32 characters or more; else one is made and kept."),
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process runs with; every path is absolute."""
+
+    data: Path
+    host: str
+    port: int
+    documents: Path
+    relational: str
+    media: Path
+    demo: bool
+    secret: str
+
+    @property
+    def address(self) -> str:
+        """Where a browser on this machine finds the pages."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - only compared with.
+        return f"http://{host}:{self.port}"
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting; SettingsWrong names all that are wrong and says what to write."""
+    given = os.environ if environ is None else environ
+    wrong: list[str] = _unknown(given)
+    value = {setting.name: given.get(setting.name) or setting.default for setting in SETTINGS}
+    data = Path(value["MYSTIRA_DATA"]).expanduser().absolute()
+    documents = _path(value["MYSTIRA_DOCUMENTS"], "sqlite", data / "documents.sqlite")
+    media = _path(value["MYSTIRA_MEDIA"], "folder", data / "media")
+    if documents is None:
+        wrong.append(_say("MYSTIRA_DOCUMENTS", value, "write `sqlite` or `sqlite:///absolute/path`"))
+    if media is None:
+        wrong.append(_say("MYSTIRA_MEDIA", value, "write `folder` or `folder:///absolute/path`"))
+    if not value["MYSTIRA_PORT"].isdecimal() or not 1 <= int(value["MYSTIRA_PORT"]) <= 65_535:
+        wrong.append(_say("MYSTIRA_PORT", value, "write a number from 1 to 65535"))
+    relational = value["MYSTIRA_RELATIONAL"]
+    if relational != "embedded" and not relational.startswith(("postgresql://", "postgres://")):
+        wrong.append(_say("MYSTIRA_RELATIONAL", value, "write `embedded` or `postgresql://user:password@host/name`"))
+    wrong += [
+        _say(name, value, "write `memory`") for name in ("MYSTIRA_CACHE", "MYSTIRA_BUS") if value[name] != "memory"
+    ]
+    if value["MYSTIRA_DEMO"] not in ("0", "1"):
+        wrong.append(_say("MYSTIRA_DEMO", value, "write `1` or `0`"))
+    if 0 < len(value["MYSTIRA_SECRET"]) < 32:
+        wrong.append("MYSTIRA_SECRET is too short: write 32 characters or more, or leave it out.")
+    if wrong or documents is None or media is None:
+        raise SettingsWrong(wrong="\n".join(f"  {line}" for line in wrong))
+    return Settings(
+        data=data,
+        host=value["MYSTIRA_HOST"],
+        port=int(value["MYSTIRA_PORT"]),
+        documents=documents,
+        relational=relational,
+        media=media,
+        demo=value["MYSTIRA_DEMO"] == "1",
+        secret=value["MYSTIRA_SECRET"],
+    )
+
+
+def secret_key(settings: Settings) -> bytes:
+    """Return the key for keyed hashes: the given one, else the one kept in the data folder, made at first use."""
+    if settings.secret:
+        return settings.secret.encode()
+    path = settings.data / "secret"
+    try:
+        # Made under another name and linked into place, so that of two processes that start at once one wins whole.
+        half = path.with_name(f"secret.{os.getpid()}")
+        half.touch(mode=0o600)
+        half.write_text(secrets.token_hex(32))
+        try:
+            path.hardlink_to(half)
+        finally:
+            half.unlink()
+    except FileExistsError:
+        pass
+    return path.read_bytes()
+
+
+def _unknown(given: Mapping[str, str]) -> list[str]:
+    known = [setting.name for setting in SETTINGS]
+    lines: list[str] = []
+    for name in sorted(given):
+        if name.startswith(PREFIX) and name not in known and not name.startswith("MYSTIRA_TEST_"):
+            close = difflib.get_close_matches(name, known, n=1)
+            lines.append(f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else "."))
+    return lines
+
+
+def _path(value: str, scheme: str, default: Path) -> Path | None:
+    if value == scheme:
+        return default
+    start = f"{scheme}:///"
+    return Path("/" + value.removeprefix(start)) if value.startswith(start) and len(value) > len(start) else None
+
+
+def _say(name: str, value: Mapping[str, str], advice: str) -> str:
+    return f"{name} is {value[name]!r}: {advice}."

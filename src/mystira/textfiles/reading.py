@@ -1,0 +1,170 @@
+"""Parses YAML 1.2 (core schema) and JSON, after checks that keep hostile files from doing harm.
+
+libyaml does the scanning; what it makes of plain words (`No`, `12:30`) is decided here, by the core schema. Tags are
+refused, so nothing is ever constructed. Depth is limited before the parser sees the text, because its C code would
+exhaust the stack; aliases are limited by what they expand to.
+"""
+
+import re
+from typing import Any
+
+import yaml
+
+from mystira.textfiles.nodes import Node, Unreadable
+
+BYTES_MAX = 5_000_000
+DEPTH_MAX = 100
+NODES_MAX = 200_000
+
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, tuple[Any, Any]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), ("null", None)),
+    **dict.fromkeys(("true", "True", "TRUE"), ("bool", True)),
+    **dict.fromkeys(("false", "False", "FALSE"), ("bool", False)),
+}
+_STRING_TAGS = ("tag:yaml.org,2002:str", "!")
+_NO_TAG = (None, "?")
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+)
+
+
+class Refused(Exception):
+    """The file cannot be read; the argument is an Unreadable."""
+
+    def __init__(self, why: Unreadable) -> None:
+        self.why = why
+        super().__init__(why.message)
+
+
+def read(data: bytes) -> Node:
+    """Return the content of one file, or raise Refused with the one reason that stopped the reading."""
+    text = _text(data)
+    _refuse_too_deep(text)
+    loader = yaml.CSafeLoader(text)
+    try:
+        root: Any = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        raise Refused(_why(error)) from error
+    except yaml.reader.ReaderError as error:
+        raise Refused(
+            Unreadable("unreadable", f"The file holds a character that YAML does not allow ({error}).")
+        ) from error
+    finally:
+        loader.dispose()
+    if root is None:
+        raise Refused(Unreadable("empty", "The file is empty. Start with a title."))
+    return _Converter().convert(root, 0)
+
+
+def _text(data: bytes) -> str:
+    if len(data) > BYTES_MAX:
+        raise Refused(Unreadable("too_large", f"The file has {len(data):,} bytes; {BYTES_MAX:,} are the most."))
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise Refused(Unreadable("not_utf8", "The file is not UTF-8. Save it as UTF-8.", line, column)) from error
+    at = text.find("\x00")
+    if at >= 0:
+        raise Refused(Unreadable("nul", "The file holds a NUL character. Remove it.", *_place(text, at)))
+    return text
+
+
+def _refuse_too_deep(text: str) -> None:
+    depth = 0
+    for found in re.finditer(r"[\[\]{}]", text):
+        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+        if depth > DEPTH_MAX * 10:
+            raise Refused(_too_deep(*_place(text, found.start())))
+    for number, line in enumerate(text.split("\n"), start=1):
+        start = re.match(r"[ \t\-?:]*", line)
+        assert start is not None
+        if (
+            start[0].count("-") + start[0].count("?") + start[0].count(":") > DEPTH_MAX
+            or len(start[0]) > 40 * DEPTH_MAX
+        ):
+            raise Refused(_too_deep(number, 1))
+
+
+def _too_deep(line: int, column: int) -> Unreadable:
+    return Unreadable("too_deep", f"The file is nested more than {DEPTH_MAX} levels deep.", line, column)
+
+
+def _place(text: str, at: int) -> tuple[int, int]:
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+
+
+def _why(error: yaml.MarkedYAMLError) -> Unreadable:
+    mark = error.problem_mark or error.context_mark
+    said = str(error.problem or error.context or "it is not YAML")
+    if "expected a single document" in str(error.context or ""):
+        said = "it holds several documents; one file is one story"
+    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return Unreadable("unparsable", f"The file cannot be parsed: {said}.", line, column)
+
+
+class _Converter:
+    """Turns parsed nodes into ours, counting everything that aliases would copy."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def convert(self, node: Any, depth: int) -> Node:
+        line, column = node.start_mark.line + 1, node.start_mark.column + 1
+        self._count += 1
+        if self._count > NODES_MAX:
+            raise Refused(Unreadable("too_many", f"The file expands to more than {NODES_MAX:,} parts.", line, column))
+        if depth > DEPTH_MAX:
+            raise Refused(_too_deep(line, column))
+        if isinstance(node, yaml.MappingNode):
+            self._refuse_tag(node, "tag:yaml.org,2002:map")
+            return Node("map", self._pairs(node, depth), line, column)
+        if isinstance(node, yaml.SequenceNode):
+            self._refuse_tag(node, "tag:yaml.org,2002:seq")
+            return Node("list", [self.convert(part, depth + 1) for part in node.value], line, column)
+        return _scalar(node, line, column)
+
+    def _pairs(self, node: Any, depth: int) -> list[tuple[Node, Node]]:
+        pairs: list[tuple[Node, Node]] = []
+        seen: dict[Any, Node] = {}
+        for key_node, value_node in node.value:
+            key = self.convert(key_node, depth + 1)
+            if key.kind in ("map", "list"):
+                raise Refused(Unreadable("bad_key", "A key must be a single word.", key.line, key.column))
+            before = seen.setdefault(str(key.value), key)
+            if before is not key:
+                message = f"The key {key.value!r} is there twice; it stood in line {before.line} before."
+                raise Refused(Unreadable("duplicate_key", message, key.line, key.column))
+            pairs.append((key, self.convert(value_node, depth + 1)))
+        return pairs
+
+    def _refuse_tag(self, node: Any, usual: str) -> None:
+        if node.tag not in (*_NO_TAG, usual):
+            _refuse_tag(node)
+
+
+def _refuse_tag(node: Any) -> None:
+    line, column = node.start_mark.line + 1, node.start_mark.column + 1
+    raise Refused(Unreadable("tag", f"The tag {node.tag!r} is not allowed here. Remove it.", line, column))
+
+
+def _scalar(node: Any, line: int, column: int) -> Node:
+    text: str = node.value
+    if node.style in ("'", '"', "|", ">"):
+        if node.tag not in (*_NO_TAG, *_STRING_TAGS):
+            _refuse_tag(node)
+        return Node("text", text, line, column)
+    # Without a tag of its own a plain word carries what YAML 1.1 made of it; only explicit tags matter here.
+    if node.tag not in _PLAIN_TAGS:
+        _refuse_tag(node)
+    if text in _WORDS:
+        kind, value = _WORDS[text]
+        return Node(kind, value, line, column)
+    if _INT.fullmatch(text) and len(text) <= 20:
+        return Node("int", int(text, 0) if text[:2] in ("0o", "0x") else int(text), line, column)
+    if _FLOAT.fullmatch(text) and len(text) <= 40:
+        return Node("float", text, line, column)
+    return Node("text", text, line, column)

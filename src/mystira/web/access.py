@@ -1,0 +1,101 @@
+"""Who may use a route, and whose things it touches: declared on every route, denied by default."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from litestar.connection import ASGIConnection
+from litestar.handlers.base import BaseRouteHandler
+
+from mystira.polyglot.problem import Kind, Problem
+
+Who = Literal["anyone", "family"]
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Connection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking: a signed-in family and the browser session it uses."""
+
+    account_id: str
+    session_id: str
+
+
+Authenticate = Callable[[Connection], Awaitable[Principal | None]]
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may use a route; `touches` names the kind of thing whose owner is checked, if there is one."""
+
+    who: Who
+    touches: str | None = None
+    page: bool = False
+
+
+class NotSignedIn(Problem):
+    """Please sign in first."""
+
+    kind = Kind.UNAUTHENTICATED
+
+
+class CrossSite(Problem):
+    """This request came from another site, so nothing was done. Open the page here and try again."""
+
+    kind = Kind.FORBIDDEN
+
+
+class UndeclaredRoute(TypeError):
+    """A route does not say who may use it."""
+
+
+def allow(who: Who, *, touches: str | None = None, page: bool = False) -> dict[str, Any]:
+    """Return what a handler's `opt` must hold: who may use it, and whose things it touches."""
+    return {"access": Access(who=who, touches=touches, page=page)}
+
+
+def access_of(handler: BaseRouteHandler) -> Access:
+    """Return what a handler declares; UndeclaredRoute names the one that declares nothing."""
+    access = handler.opt.get("access")
+    if not isinstance(access, Access):
+        raise UndeclaredRoute(f"{handler} does not declare who may use it: add opt=allow(...)")
+    return access
+
+
+async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let a request through to its handler, or refuse it: the guard of every route."""
+    access = access_of(handler)
+    if connection.scope["method"] not in SAFE_METHODS:  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
+        _refuse_cross_site(connection)
+    if access.who == "family" and await principal(connection) is None:
+        here = connection.url.path
+        raise NotSignedIn(sign_in=f"/sign-in?next={quote(here, safe='/')}" if access.page else "/sign-in")
+
+
+async def principal(connection: Connection) -> Principal | None:
+    """Return who is asking, looked up once a request."""
+    state = connection.scope["state"]
+    if "principal" not in state:
+        state["principal"] = await connection.app.state.authenticate(connection)
+    return state["principal"]
+
+
+async def family(connection: Connection) -> Principal:
+    """Return the family that is asking; only for routes that admit families."""
+    found = await principal(connection)
+    if found is None:
+        raise NotSignedIn(sign_in="/sign-in")
+    return found
+
+
+def _refuse_cross_site(connection: Connection) -> None:
+    # Cookies travel with any request to this host, so a browser must say that the request began here.
+    site = connection.headers.get("sec-fetch-site")
+    if site is not None:
+        if site not in ("same-origin", "none"):
+            raise CrossSite
+        return
+    origin = connection.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):
+        raise CrossSite

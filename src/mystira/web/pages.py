@@ -1,0 +1,93 @@
+"""Pages: Jinja templates with autoescape, a content security policy with nonces, static files by content."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from litestar import Request, Response
+from litestar.enums import MediaType
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+_markdown = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink", "html_inline"])
+
+
+class Pages:
+    """Renders templates: the web's own by name, a room's as `room/name.html`."""
+
+    def __init__(self, rooms: Mapping[str, Path]) -> None:
+        self._versions = static_versions(STATIC)
+        self._environment = Environment(
+            loader=_Loader(rooms), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        )
+        self._environment.filters["markdown"] = render_markdown
+        self._environment.globals.update(static=self._static)
+
+    def render(self, name: str, context: dict[str, Any]) -> str:
+        """Return the page's text."""
+        return self._environment.get_template(name).render(context)
+
+    def _static(self, name: str) -> str:
+        return f"/static/{name}?v={self._versions[name]}"
+
+
+class _Loader(PrefixLoader):
+    def __init__(self, rooms: Mapping[str, Path]) -> None:
+        super().__init__({room: FileSystemLoader(folder) for room, folder in rooms.items()})
+        self._own = FileSystemLoader(HERE / "templates")
+
+    def get_loader(self, template: str) -> Any:
+        """Return the room's loader, or the web's own for a name without a room."""
+        return super().get_loader(template) if "/" in template else (self._own, template)
+
+
+def page(request: Request[Any, Any, Any], name: str, *, status: int = 200, **context: Any) -> Response[bytes]:
+    """Answer with a page; its scripts and styles are the ones of this site and of this answer's nonce only."""
+    nonce = secrets.token_urlsafe(16)
+    state = request.scope["state"]
+    shown = {
+        "nonce": nonce,
+        "principal": state.get("principal"),
+        "request_id": state.get("request_id", ""),
+        "path": request.url.path,
+        "is_fragment": "hx-request" in request.headers,
+        "status": status,
+        **context,
+    }
+    pages = cast(Pages, request.app.state.pages)
+    return Response(
+        pages.render(name, shown).encode(),
+        status_code=status,
+        media_type=MediaType.HTML,
+        headers={"Content-Security-Policy": policy(nonce), "Cache-Control": "no-store", "Vary": "HX-Request"},
+    )
+
+
+def policy(nonce: str) -> str:
+    """Return the content security policy of a page."""
+    own = f"'self' 'nonce-{nonce}'"
+    return (
+        f"default-src 'none'; script-src {own}; style-src {own}; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "manifest-src 'self'"
+    )
+
+
+def render_markdown(text: str) -> Markup:
+    """Return a story's text as HTML; links, images and HTML of its own stay plain text."""
+    return Markup(_markdown.render(text))  # noqa: S704 - the renderer escapes everything it does not make itself.
+
+
+def static_versions(folder: Path) -> dict[str, str]:
+    """Return a short hash of every static file, so that browsers may keep them for ever."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

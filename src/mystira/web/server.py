@@ -1,0 +1,72 @@
+"""Serves an application over HTTP until it is told to stop."""
+
+import errno
+import gc
+import socket
+
+import uvicorn
+from litestar import Litestar
+
+from mystira.polyglot.problem import Kind, Problem
+
+GRACE_S = 5
+
+
+class PortInUse(Problem):
+    """Port {port} is in use by another program. Choose another with MYSTIRA_PORT=8001, or stop that program."""
+
+    kind = Kind.UNAVAILABLE
+
+
+class AddressUnusable(Problem):
+    """Cannot listen on {host}:{port} ({reason}). Choose another address with MYSTIRA_HOST and MYSTIRA_PORT."""
+
+    kind = Kind.UNAVAILABLE
+
+
+def take_port(host: str, port: int) -> socket.socket:
+    """Return a socket bound to the address, before anything slow is started; PortInUse when somebody has it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+    except OSError as error:
+        taken.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(port=port) from error
+        raise AddressUnusable(host=host, port=port, reason=error.strerror) from error
+    return taken
+
+
+class Server(uvicorn.Server):
+    """A server whose signals belong to the caller: call `stop` to end it."""
+
+    def __init__(self, app: Litestar) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_S,
+        )
+        super().__init__(config)
+
+    def capture_signals(self):
+        """Leave signals to whoever started this."""
+        from contextlib import nullcontext
+
+        return nullcontext()
+
+    def stop(self) -> None:
+        """Finish the running requests, then end."""
+        self.should_exit = True
+
+    async def serve_on(self, taken: socket.socket) -> None:
+        """Serve until stopped."""
+        # What exists now stays: collecting it again and again only costs pauses.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        await self.serve(sockets=[taken])
