@@ -3,25 +3,31 @@
 import asyncio
 import errno
 import signal
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from mystira.accounts.actions import add_profile
+from mystira.content import views as content_views
+from mystira.content.commands import check_file, import_checked, import_folder
+from mystira.content.scenarios.model.checking import Checked
+from mystira.content.scenarios.model.scenario import Scenario
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.loops import Wake, keep_doing
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.reaction import Reactions
-from mystira.polyglot.stores.postgres.embedded import attach
+from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.polyglot.stores.postgres.outbox import settled_marks
-from mystira.polyglot.stores.postgres.schema import migrate
+from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from mystira.polyglot.work import Works
 from mystira.services import COLLECTIONS, REACTIONS
-from mystira.settings import Settings, secret_key
+from mystira.settings import Settings, read_settings, secret_key
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "migrations"
@@ -114,8 +120,7 @@ async def serve(settings: Settings, report: Report) -> None:
             async with working(running):
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
-                while not server.started and not serving.done():
-                    await asyncio.sleep(0.01)
+                await server.ready(serving)
                 report(f"Mystira is ready at {settings.address} (Ctrl-C stops it).")
                 await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
                 report("Stopping.")
@@ -125,6 +130,54 @@ async def serve(settings: Settings, report: Report) -> None:
     finally:
         taken.close()
     report("Everything is stopped.")
+
+
+async def importing(
+    settings: Settings, files: Sequence[Path], report: Report, *, publish: bool, add_vocabulary: bool
+) -> list[tuple[Path, Checked, Scenario | None]]:
+    """Import files into the platform's stores, whether it is running or not."""
+    results: list[tuple[Path, Checked, Scenario | None]] = []
+    async with platform(settings, report) as opened:
+        await import_folder(opened.works, SAMPLE_CONTENT, report)
+        for path in files:
+            vocabulary = await content_views.vocabulary(opened.works.open())
+            checked = check_file(path, vocabulary, add_vocabulary=add_vocabulary)
+            scenario = None if checked.content is None else await import_checked(opened.works, checked, publish=publish)
+            results.append((path, checked, scenario))
+        await settle(opened)
+    return results
+
+
+async def playing_apart(checked: Checked, play: Callable[[Works, str], Awaitable[None]]) -> None:
+    """Play a checked file on stores of its own that vanish afterwards; no running platform is touched."""
+    with TemporaryDirectory(prefix="mystira-play-") as folder:
+        settings = read_settings({"MYSTIRA_DATA": folder})
+        async with platform(settings, lambda text: None) as opened:
+            scenario = await import_checked(opened.works, checked, publish=True)
+            await opened.works.run(
+                add_profile,
+                account_id="terminal",
+                profile_id="terminal-player",
+                name="You",
+                age_group="19-150",
+                avatar="fox",
+            )
+            await play(opened.works, scenario.id)
+            await settle(opened)
+        await remove(settings.data)
+
+
+async def draft_revision(settings: Settings, name: str, report: Report) -> Path | None:
+    """Write the next schema revision: what the collections need beyond the migrated schema."""
+    _make_data(settings.data)
+    attached = await attach(settings.data, report) if settings.relational == "embedded" else None
+    try:
+        dsn = attached.dsn if attached else settings.relational
+        await migrate(dsn, MIGRATIONS, report)
+        return await new_revision(dsn, MIGRATIONS, name, COLLECTIONS)
+    finally:
+        if attached is not None:
+            await attached.release()
 
 
 def _wired(settings: Settings, documents: SqliteDocuments, relational: PostgresStore, key: bytes) -> Platform:

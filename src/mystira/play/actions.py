@@ -19,7 +19,7 @@ from mystira.play.model.session import PLAYERS_MAX, GameSession, Move, PlayClaim
 from mystira.play.problems import ConsentMissing, PlayersInvalid, ProfileNotFound, SessionNotFound, TooYoung
 from mystira.play.views import badges, latest_script, scores, script, session
 from mystira.polyglot.entity import Value
-from mystira.polyglot.work import Work
+from mystira.polyglot.work import Work, Works
 
 
 class Seat(Value, frozen=True, kw_only=True):
@@ -31,13 +31,8 @@ class Seat(Value, frozen=True, kw_only=True):
     age_group: str | None = None
 
 
-async def reserve_session(
-    work: Work, *, account_id: str, owner_profile_id: str, scenario_id: str, restart: bool = False
-) -> str:
-    """Return the id of the one unfinished game of this owner and scenario, reserving a new one if there is none.
-
-    With `restart` the reserved game must have been abandoned before: what still runs is returned.
-    """
+async def reserve_session(work: Work, *, account_id: str, owner_profile_id: str, scenario_id: str) -> str:
+    """Return the id of the one unfinished game of this owner and scenario, reserving a new one if there is none."""
     at = claim_id(account_id, owner_profile_id, scenario_id)
     claim = await work.get(PlayClaim, at)
     if claim is not None:
@@ -100,6 +95,29 @@ async def check_players(
     played = await latest_script(work, scenario_id)
     players = await _seated(work, account_id, seats, {character.id for character in played.characters})
     await _refuse_too_young(work, players, played.minimum_age, parent_allows)
+
+
+async def start_game(
+    works: Works,
+    *,
+    account_id: str,
+    owner_profile_id: str,
+    scenario_id: str,
+    seats: tuple[Seat, ...],
+    restart: bool = False,
+    parent_allows: bool = False,
+) -> GameSession:
+    """Start a game, or return the unfinished one of the same owner and scenario.
+
+    Each step is a unit of work of its own; whoever starts the same game again completes what was left undone.
+    """
+    who = {"account_id": account_id, "owner_profile_id": owner_profile_id, "scenario_id": scenario_id}
+    await check_players(works.open(), **who, seats=seats, parent_allows=parent_allows)
+    session_id = await works.run(reserve_session, **who)
+    if restart and await works.open().get(GameSession, session_id, account_id) is not None:
+        await works.run(abandon_session, account_id=account_id, session_id=session_id)
+        session_id = await works.run(reserve_session, **who)
+    return await works.run(begin_session, session_id=session_id, **who, seats=seats, parent_allows=parent_allows)
 
 
 async def make_move(work: Work, *, account_id: str, session_id: str, asked: Asked) -> tuple[GameSession, Move]:

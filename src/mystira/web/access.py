@@ -65,6 +65,8 @@ def access_of(handler: BaseRouteHandler) -> Access:
 
 async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     """Let a request through to its handler, or refuse it: the guard of every route."""
+    if connection.scope["method"] == "OPTIONS":  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
+        return
     access = access_of(handler)
     if connection.scope["method"] not in SAFE_METHODS:  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
         _refuse_cross_site(connection)

@@ -4,9 +4,9 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from litestar import Litestar, Request, Response, get, static_files
+from litestar import Litestar, Request, Response, Router, get, static_files
 from litestar.config.app import AppConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
@@ -53,7 +53,8 @@ def make_app(
 
     Rooms find what they were wired with in `request.app.state`; their templates are `room/name.html`.
     """
-    openapi = OpenAPIConfig(title="Mystira", version="1.0.0", path="/openapi", render_plugins=[])
+    documents = Router("/openapi", route_handlers=[], opt=allow("anyone"))
+    openapi = OpenAPIConfig(title="Mystira", version="1.0.0", openapi_router=documents, render_plugins=[])
     shared = {"authenticate": authenticate, "checks": tuple(checks), "pages": Pages(templates or {})}
     app = Litestar(
         route_handlers=[*handlers, live, ready, openapi_document, _static_files()],
@@ -81,6 +82,9 @@ def routes_of(app: Litestar) -> list[RouteInfo]:
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
+                if handler.http_methods == {"OPTIONS"}:
+                    # Litestar's own answer to "which methods are there?", the same for every path.
+                    continue
                 access = access_of(handler)
                 found += (RouteInfo(str(method), route.path, access) for method in sorted(handler.http_methods))
         else:
@@ -96,7 +100,7 @@ def openapi_document(request: Request[Any, Any, Any]) -> Response[dict[str, Any]
 
 
 def _static_files() -> Any:
-    router: Any = static_files.create_static_files_router
+    router = cast(Any, static_files).create_static_files_router
     return router(
         path="/static",
         directories=[STATIC],

@@ -1,7 +1,7 @@
 """Strict request bodies: the right type, no field too many, no key twice, and every error told at once."""
 
 import json
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, cast, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -147,7 +147,7 @@ def _first_bad_text(value: Any, path: str) -> str | None:
         parts = [(f"{path}[{at}]", part) for at, part in enumerate(value)]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
     else:
         return None
-    every: list[tuple[str, Any]] = parts
+    every = cast(list[tuple[str, Any]], parts)
     return next((bad for where, part in every if (bad := _first_bad_text(part, where)) is not None), None)
 
 

@@ -27,7 +27,7 @@ class Pages:
             loader=_Loader(rooms), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         self._environment.filters["markdown"] = render_markdown
-        self._environment.globals.update(static=self._static)
+        cast(dict[str, Any], self._environment.globals)["static"] = self._static
 
     def render(self, name: str, context: dict[str, Any]) -> str:
         """Return the page's text."""

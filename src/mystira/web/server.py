@@ -1,8 +1,10 @@
 """Serves an application over HTTP until it is told to stop."""
 
+import asyncio
 import errno
 import gc
 import socket
+from contextlib import nullcontext
 
 import uvicorn
 from litestar import Litestar
@@ -52,12 +54,10 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE_S,
         )
         super().__init__(config)
+        self._listening = asyncio.Event()
 
-    def capture_signals(self):
-        """Leave signals to whoever started this."""
-        from contextlib import nullcontext
-
-        return nullcontext()
+    # Signals belong to whoever started this, so the base class must not take them.
+    capture_signals = nullcontext  # pyright: ignore[reportAssignmentType,reportIncompatibleMethodOverride]
 
     def stop(self) -> None:
         """Finish the running requests, then end."""
@@ -70,3 +70,16 @@ class Server(uvicorn.Server):
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         await self.serve(sockets=[taken])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening and tell those who wait for it."""
+        await super().startup(sockets)
+        self._listening.set()
+
+    async def ready(self, serving: "asyncio.Task[None]") -> None:
+        """Return when requests are answered; raise what kept the server from starting."""
+        listening = asyncio.create_task(self._listening.wait())
+        await asyncio.wait((listening, serving), return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if serving.done():
+            serving.result()

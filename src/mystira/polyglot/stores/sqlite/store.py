@@ -6,7 +6,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import apsw
 import msgspec
@@ -179,7 +179,7 @@ class SqliteDocuments:
 
     def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
         try:
-            found: list[Any] = self._reader.execute(statement, values).fetchall()
+            found = cast(list[Any], self._reader.execute(statement, values).fetchall())
         except apsw.Error as error:
             raise Unavailable(f"SQLite: {error!r}") from error
         return found
@@ -218,10 +218,8 @@ def _put(
 ) -> None:
     table = quoted(collection.container)
     partition, document_id, hashed, deleted, expires_at, body = row
-    found: list[Any] = connection.execute(
-        f"SELECT position, expires_at FROM {table} WHERE partition = ? AND id = ?",  # noqa: S608
-        (partition, document_id),
-    ).fetchall()
+    statement = f"SELECT position, expires_at FROM {table} WHERE partition = ? AND id = ?"  # noqa: S608
+    found = cast(list[Any], connection.execute(statement, (partition, document_id)).fetchall())
     live = bool(found) and (found[0][1] is None or found[0][1] > now_s)
     if live != (base is not None) or (base is not None and str(found[0][0]) != base.token):
         raise Conflict(f"{collection.name}: the document is not what the writer read")

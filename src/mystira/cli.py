@@ -1,0 +1,193 @@
+"""`mystira ...`: every command, with help, plain errors, and exit codes that scripts can use."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import App, Parameter
+
+from mystira.content.scenarios.model.findings import render
+from mystira.polyglot.problem import Problem
+from mystira.settings import SETTINGS, read_settings
+
+FAILED = 1
+
+app = App(name="mystira", help="Interactive stories for children, on data that moves live between two databases.")
+content = App(name="content", help="Check and import story files.")
+migration = App(name="migration", help="Revisions of the PostgreSQL schema, for developers.")
+app.command(content)
+app.command(migration)
+
+AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]
+
+
+def main() -> None:
+    """Run the command line; a refusal is one sentence on standard error and exit code 1."""
+    try:
+        app()
+    except Problem as problem:
+        print(problem, file=sys.stderr)  # noqa: T201 - this is what a command line is for.
+        raise SystemExit(FAILED) from problem
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+@app.command
+def run(*, reload: Annotated[bool, Parameter(negative="", help="Start again when the code changes.")] = False) -> None:
+    """Start the platform on the embedded stores and serve it until Ctrl-C."""
+    from mystira.run import serve
+
+    settings = read_settings()
+    if reload:
+        _reloading()
+    else:
+        _with_uvloop(serve(settings, say))
+
+
+@app.command
+def settings(*, json: AsJson = False) -> None:
+    """Show every setting, its default and its meaning."""
+    if json:
+        _print_json([setting._asdict() for setting in SETTINGS])
+        return
+    for setting in SETTINGS:
+        say(f"{setting.name} (default: {setting.default or 'none'})\n    {setting.meaning}")
+
+
+@app.command
+def reset(*, yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = False) -> None:
+    """Delete everything that is kept under MYSTIRA_DATA. Asks first."""
+    from mystira.reset import clear
+
+    settings = read_settings()
+    if not settings.data.exists():
+        say(f"There is nothing in {settings.data}.")
+        return
+    if not yes and input(f"Delete everything in {settings.data}? Type yes: ").strip().lower() != "yes":
+        say("Nothing was deleted.")
+        raise SystemExit(FAILED)
+    asyncio.run(clear(settings.data))
+    say(f"{settings.data} is empty.")
+
+
+@app.command
+def play(
+    file: Path,
+    *,
+    auto: Annotated[bool, Parameter(negative="", help="Choose by chance instead of asking.")] = False,
+    seed: Annotated[int | None, Parameter(help="Make chance repeatable.")] = None,
+) -> None:
+    """Play a story file in the terminal, through the same rules and stores as the platform."""
+    from mystira.play.commands import play_in_terminal
+    from mystira.run import playing_apart
+
+    checked = _checked([file], add_vocabulary=True)[0]
+    if checked.content is None:
+        _print_findings([(file, checked)])
+        raise SystemExit(FAILED)
+    asyncio.run(playing_apart(checked, lambda works, story: play_in_terminal(works, story, auto=auto, seed=seed)))
+
+
+@content.command
+def validate(*files: Path, json: AsJson = False) -> None:
+    """Check story files against every rule; exit code 1 when any has an error."""
+    _need_files(files)
+    results = list(zip(files, _checked(files), strict=True))
+    _print_json(_as_json(results)) if json else _print_findings(results)
+    if any(checked.errors for _, checked in results):
+        raise SystemExit(FAILED)
+
+
+@content.command(name="import")
+def import_(
+    *files: Path,
+    publish: Annotated[bool, Parameter(negative="", help="Let players see the stories at once.")] = False,
+    add_vocabulary: Annotated[bool, Parameter(negative="", help="Add words the vocabulary lacks.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Import story files; a file with errors is refused whole, the others are imported. Exit code 1 on errors."""
+    from mystira.run import importing
+
+    _need_files(files)
+    results = asyncio.run(importing(read_settings(), files, say_apart, publish=publish, add_vocabulary=add_vocabulary))
+    checks = [(path, checked) for path, checked, _ in results]
+    if json:
+        found = _as_json(checks)
+        for row, (_, _, scenario) in zip(found, results, strict=True):
+            row["scenario_id"] = scenario.id if scenario else None
+        _print_json(found)
+    else:
+        _print_findings(checks)
+        for path, _, scenario in results:
+            if scenario is not None:
+                say(f"{path}: imported as {scenario.id} ({scenario.state}, version {scenario.latest_version}).")
+    if any(checked.errors for _, checked in checks):
+        raise SystemExit(FAILED)
+
+
+@migration.command
+def new(name: str) -> None:
+    """Draft the next schema revision from the collections, for a person to review."""
+    from mystira.run import draft_revision
+
+    path = asyncio.run(draft_revision(read_settings(), name, say))
+    say(f"Wrote {path}; review it." if path else "The schema already has everything that the collections need.")
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal something, at once."""
+    print(text, flush=True)  # noqa: T201 - this is what a command line is for.
+
+
+def say_apart(text: str) -> None:
+    """Tell it beside the result, so that scripts can read the result."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is what a command line is for.
+
+
+def _need_files(files: tuple[Path, ...]) -> None:
+    if not files:
+        say_apart("Name one or more story files, for example: content/scenarios/*.yaml")
+        raise SystemExit(2)
+
+
+def _checked(files: tuple[Path, ...] | list[Path], *, add_vocabulary: bool = False) -> list[Any]:
+    from mystira.content.commands import check_file, read_vocabulary, vocabulary_of
+    from mystira.run import SAMPLE_CONTENT
+
+    vocabulary = vocabulary_of(read_vocabulary(SAMPLE_CONTENT / "vocabulary"))
+    return [check_file(path, vocabulary, add_vocabulary=add_vocabulary) for path in files]
+
+
+def _print_findings(results: list[tuple[Path, Any]]) -> None:
+    for path, checked in results:
+        lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        for finding in checked.findings:
+            say(render(str(path), finding, lines))
+        warnings = len(checked.findings) - len(checked.errors)
+        say(f"{path}: {len(checked.errors)} errors, {warnings} warnings.")
+
+
+def _as_json(results: list[tuple[Path, Any]]) -> list[dict[str, Any]]:
+    return [{"file": str(path), "findings": msgspec.to_builtins(checked.findings)} for path, checked in results]
+
+
+def _print_json(value: Any) -> None:
+    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _with_uvloop(work: Awaitable[None]) -> None:
+    import uvloop
+
+    async def go() -> None:
+        await work
+
+    uvloop.run(go())
+
+
+def _reloading() -> None:
+    from watchfiles import run_process
+
+    run_process(Path(__file__).parent, target="mystira run", target_type="command")

@@ -1,0 +1,137 @@
+"""The player API: start games, see where they stand, make moves."""
+
+from typing import Any, cast
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from mystira.content import views as content
+from mystira.play import actions
+from mystira.play.actions import Seat
+from mystira.play.model.moves import Asked
+from mystira.play.views import Outcome, Standing, outcome, script, session, standing
+from mystira.polyglot.work import Works
+from mystira.web.access import allow, family
+from mystira.web.bodies import Body, read_body
+
+OWN_GAME = allow("family", touches="game session")
+
+
+class PlayerAsked(Body, frozen=True, kw_only=True):
+    """One player: a profile of the family, or a guest with a name."""
+
+    profile_id: str | None = None
+    name: str | None = None
+    character_id: str | None = None
+    age_group: str | None = None
+
+
+class GameAsked(Body, frozen=True, kw_only=True):
+    """A game to start, or to continue if one of the same owner and story is unfinished."""
+
+    scenario_id: str
+    owner_profile_id: str
+    players: tuple[PlayerAsked, ...]
+    restart: bool = False
+    parent_allows: bool = False
+
+
+class MoveAsked(Body, frozen=True, kw_only=True):
+    """A move: the scene that was seen, a branch id or "continue" or "roll", and a key of the caller's own."""
+
+    scene_id: str
+    choice: str
+    key: str
+    player_id: str | None = None
+
+
+@get("/api/v1/stories", opt=allow("anyone"))
+async def stories(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """List the published stories."""
+    cards = await content.library(_works(request).open(), request.query_params.get("age_group"))
+    return _json({"items": cards})
+
+
+@post("/api/v1/sessions", opt=OWN_GAME)
+async def start(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Start a game, or return the unfinished one."""
+    asked = await read_body(request, GameAsked)
+    who = await family(request)
+    seats = tuple(msgspec.convert(player, Seat, from_attributes=True) for player in asked.players)
+    works = _works(request)
+    game = await actions.start_game(
+        works,
+        account_id=who.account_id,
+        owner_profile_id=asked.owner_profile_id,
+        scenario_id=asked.scenario_id,
+        seats=seats,
+        restart=asked.restart,
+        parent_allows=asked.parent_allows,
+    )
+    return _json(await _standing(works, who.account_id, game.id), status=201)
+
+
+@get("/api/v1/sessions/{session_id:str}", opt=OWN_GAME)
+async def see(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+    """Show where a game stands."""
+    who = await family(request)
+    return _json(await _standing(_works(request), who.account_id, session_id))
+
+
+@post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME, status_code=200)
+async def move(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+    """Make a move. The same key brings the first answer again; a scene already left is refused with 409."""
+    asked = await read_body(request, MoveAsked)
+    who = await family(request)
+    works = _works(request)
+    game, made = await works.run(
+        actions.make_move,
+        account_id=who.account_id,
+        session_id=session_id,
+        asked=Asked(scene_id=asked.scene_id, choice=asked.choice, key=asked.key, player_id=asked.player_id),
+    )
+    played = await script(works.open(), game.scenario_id, game.scenario_version)
+    answer: Outcome = outcome(game, played, made)
+    return _json(answer)
+
+
+@post("/api/v1/sessions/{session_id:str}/pause", opt=OWN_GAME, status_code=200)
+async def pause(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+    """Stop the clock."""
+    return await _changed(request, session_id, actions.pause_session)
+
+
+@post("/api/v1/sessions/{session_id:str}/resume", opt=OWN_GAME, status_code=200)
+async def resume(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+    """Let the clock run again."""
+    return await _changed(request, session_id, actions.resume_session)
+
+
+@post("/api/v1/sessions/{session_id:str}/abandon", opt=OWN_GAME, status_code=200)
+async def abandon(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+    """Give the game up."""
+    return await _changed(request, session_id, actions.abandon_session)
+
+
+async def _changed(request: Request[Any, Any, Any], session_id: str, action: Any) -> Response[bytes]:
+    who = await family(request)
+    works = _works(request)
+    await works.run(action, account_id=who.account_id, session_id=session_id)
+    return _json(await _standing(works, who.account_id, session_id))
+
+
+async def _standing(works: Works, account_id: str, session_id: str) -> Standing:
+    work = works.open()
+    game = await session(work, account_id, session_id)
+    return standing(game, await script(work, game.scenario_id, game.scenario_version), work)
+
+
+def _works(request: Request[Any, Any, Any]) -> Works:
+    return cast(Works, request.app.state.works)
+
+
+def _json(value: Any, status: int = 200) -> Response[bytes]:
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+
+
+HANDLERS = (stories, start, see, move, pause, resume, abandon)

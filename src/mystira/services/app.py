@@ -1,0 +1,55 @@
+"""The player service: its doors, and what the demo begins with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from litestar import Litestar
+
+from mystira.accounts import pages as account_pages
+from mystira.accounts.actions import add_profile, complete_account, give_consent
+from mystira.accounts.model import keyed_hash
+from mystira.accounts.pages import SAMPLE_FAMILY, authenticate
+from mystira.content.commands import import_folder
+from mystira.play import http as play_http
+from mystira.play import pages as play_pages
+from mystira.web.app import make_app
+from mystira.web.health import HealthCheck
+
+if TYPE_CHECKING:
+    from mystira.run import Platform
+
+ROOMS = Path(__file__).parents[1]
+SAMPLE_CHILDREN = (("sample-mira", "Mira", "6-9", "fox"), ("sample-tomas", "Tomas", "10-12", "owl"))
+
+
+def make_player_app(platform: "Platform") -> Litestar:
+    """Return what players' browsers and apps talk to."""
+    return make_app(
+        [*play_http.HANDLERS, *play_pages.HANDLERS, *account_pages.HANDLERS],
+        authenticate=authenticate,
+        state={"works": platform.works, "key": platform.key, "demo": platform.settings.demo},
+        checks=[
+            HealthCheck("documents", platform.documents.ping),
+            HealthCheck("relational", platform.relational.ping),
+        ],
+        templates={room: ROOMS / room / "templates" / room for room in ("play", "accounts")},
+    )
+
+
+async def seed(platform: "Platform", content: Path, report: Callable[[str], None]) -> None:
+    """Bring the sample stories and, in the demo, the sample family; what is there already stays as it is."""
+    await import_folder(platform.works, content, report)
+    if platform.settings.demo:
+        await _sample_family(platform)
+
+
+async def _sample_family(platform: "Platform") -> None:
+    works = platform.works
+    email = "sample.family@example.org"
+    email_hash = keyed_hash(platform.key, "email", email)
+    await works.run(complete_account, account_id=SAMPLE_FAMILY, email=email, email_hash=email_hash)
+    for profile_id, name, age_group, avatar in SAMPLE_CHILDREN:
+        details = {"name": name, "age_group": age_group, "avatar": avatar}
+        await works.run(add_profile, account_id=SAMPLE_FAMILY, profile_id=profile_id, **details)
+        await works.run(give_consent, account_id=SAMPLE_FAMILY, profile_id=profile_id)
