@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from mystira.accounts.actions import add_profile
 from mystira.content import views as content_views
@@ -27,6 +26,7 @@ from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from mystira.polyglot.work import Works
 from mystira.services import COLLECTIONS, REACTIONS
+from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings, secret_key
 
 ROOT = Path(__file__).parents[2]
@@ -40,18 +40,6 @@ class DataUnusable(Problem):
     """{reason}"""
 
     kind = Kind.UNAVAILABLE
-
-
-class Platform(NamedTuple):
-    """Everything that doors, commands and loops need."""
-
-    settings: Settings
-    works: Works
-    documents: SqliteDocuments
-    relational: PostgresStore
-    reactions: Reactions
-    wake: Wake
-    key: bytes
 
 
 @asynccontextmanager

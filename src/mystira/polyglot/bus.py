@@ -56,7 +56,7 @@ class OutboxPump:
 
     async def _failed(self, stored: OutboxEvent, error: str) -> None:
         now = self._works.clock()
-        log.warning("reaction_failed", event=stored.type, event_id=stored.event_id, attempts=stored.attempts + 1)
+        log.warning("reaction_failed", fact=stored.type, event_id=stored.event_id, attempts=stored.attempts + 1)
         if stored.attempts + 1 >= ATTEMPTS_MAX:
             await park(self._store, stored, error, now)
         else:

@@ -61,7 +61,7 @@ class FeedFollower:
             )
         except Conflict:
             # Another follower has this page; what it stored is where to go on.
-            del self._positions[at]
+            self._positions.pop(at, None)
             return 1
         self._positions[at] = page.continuation
         await self._prune(collection, page.items, through)

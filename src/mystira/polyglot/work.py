@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 ATTEMPTS_MAX = 12
 RESENDS_MAX = 5
+THROTTLE_S_MAX = 1.0
 HANDLED_PRUNE = 32
 HANDLED_MAX = 1_000
 
@@ -119,7 +120,7 @@ class Works:
                     raise
                 await self.pause(attempt, 0.002)
             except Throttled as throttled:
-                if attempt + 1 == ATTEMPTS_MAX or throttled.retry_after_s > 1:
+                if attempt + 1 == ATTEMPTS_MAX or throttled.retry_after_s > THROTTLE_S_MAX:
                     raise
                 await self.sleep(throttled.retry_after_s)
             else:
@@ -302,6 +303,10 @@ class Work:
         for attempt in range(RESENDS_MAX):
             try:
                 await store.write(staged.collection, record, base)
+            except Throttled as throttled:
+                if throttled.retry_after_s > THROTTLE_S_MAX:
+                    raise
+                await self._works.sleep(throttled.retry_after_s)
             except OutcomeUnknown:
                 if await self._arrived(store, staged, base):
                     return

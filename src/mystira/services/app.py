@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from litestar import Litestar
 
@@ -13,17 +12,15 @@ from mystira.accounts.pages import SAMPLE_FAMILY, authenticate
 from mystira.content.commands import import_folder
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
+from mystira.services.platform import Platform
 from mystira.web.app import make_app
 from mystira.web.health import HealthCheck
-
-if TYPE_CHECKING:
-    from mystira.run import Platform
 
 ROOMS = Path(__file__).parents[1]
 SAMPLE_CHILDREN = (("sample-mira", "Mira", "6-9", "fox"), ("sample-tomas", "Tomas", "10-12", "owl"))
 
 
-def make_player_app(platform: "Platform") -> Litestar:
+def make_player_app(platform: Platform) -> Litestar:
     """Return what players' browsers and apps talk to."""
     return make_app(
         [*play_http.HANDLERS, *play_pages.HANDLERS, *account_pages.HANDLERS],
@@ -37,14 +34,14 @@ def make_player_app(platform: "Platform") -> Litestar:
     )
 
 
-async def seed(platform: "Platform", content: Path, report: Callable[[str], None]) -> None:
+async def seed(platform: Platform, content: Path, report: Callable[[str], None]) -> None:
     """Bring the sample stories and, in the demo, the sample family; what is there already stays as it is."""
     await import_folder(platform.works, content, report)
     if platform.settings.demo:
         await _sample_family(platform)
 
 
-async def _sample_family(platform: "Platform") -> None:
+async def _sample_family(platform: Platform) -> None:
     works = platform.works
     email = "sample.family@example.org"
     email_hash = keyed_hash(platform.key, "email", email)

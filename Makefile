@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+.PHONY: help run dev test check bench migration reset lock setup-run setup-test
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
+
+run: setup-run ## Set everything up and run the platform (Ctrl-C stops it).
+	@exec .venv/bin/mystira run
+
+dev: setup-test ## Run, starting again whenever the code changes.
+	@exec .venv/bin/mystira run --reload
+
+test: setup-test ## Set everything up and run all tests. ARGS="tests/play -k roll" runs some.
+	@tools/browser.sh
+	@.venv/bin/python -m pytest -n 2 $(ARGS)
+
+check: setup-test ## Everything that continuous integration runs: style, types, contracts, tests.
+	@echo "== ruff: style" && .venv/bin/ruff check && .venv/bin/ruff format --check --quiet
+	@echo "== pyright: types" && .venv/bin/pyright
+	@echo "== import-linter: who may know whom" && .venv/bin/lint-imports --no-cache | tail -n 5
+	@echo "== tests"
+	@$(MAKE) --no-print-directory test
+
+bench: setup-test ## Measure against named peers; writes bench/results.json and bench/RESULTS.md.
+	@.venv/bin/python -m bench
+
+migration: setup-test ## Draft the next schema revision: make migration NAME="what it does".
+	@.venv/bin/mystira migration new "$(NAME)"
+
+reset: setup-run ## Delete everything that is kept (asks first; YES=1 does not ask).
+	@.venv/bin/mystira reset $(if $(YES),--yes)
+
+lock: ## Make both locks anew from pyproject.toml.
+	@.venv/bin/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile -q --upgrade --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --group dev pyproject.toml -c requirements.lock -o requirements-dev.lock
+
+setup-run:
+	@tools/setup.sh run
+
+setup-test:
+	@tools/setup.sh test

@@ -1,0 +1,5 @@
+"""Starts the command line: `python -m mystira`."""
+
+from mystira.cli import main
+
+main()

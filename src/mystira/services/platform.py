@@ -1,0 +1,22 @@
+"""What one running process has: the stores, the units of work, the reactions."""
+
+from typing import NamedTuple
+
+from mystira.polyglot.loops import Wake
+from mystira.polyglot.reaction import Reactions
+from mystira.polyglot.stores.postgres.store import PostgresStore
+from mystira.polyglot.stores.sqlite.store import SqliteDocuments
+from mystira.polyglot.work import Works
+from mystira.settings import Settings
+
+
+class Platform(NamedTuple):
+    """Everything that doors, commands and loops need."""
+
+    settings: Settings
+    works: Works
+    documents: SqliteDocuments
+    relational: PostgresStore
+    reactions: Reactions
+    wake: Wake
+    key: bytes
