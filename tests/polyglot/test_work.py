@@ -55,9 +55,7 @@ async def test_an_event_without_its_aggregate_is_refused(rig: Rig) -> None:
 
 @BOTH
 async def test_rivals_all_get_through_one_after_the_other(rig: Rig, kind: type[Counter]) -> None:
-    answers = await asyncio.gather(
-        *(rig.works.run(raise_counter, kind=kind, id="c", by=1) for _ in range(8))
-    )
+    answers = await asyncio.gather(*(rig.works.run(raise_counter, kind=kind, id="c", by=1) for _ in range(8)))
     assert sorted(answers) == list(range(1, 9))
     await rig.settle()
     assert await rig.tally() == Tally(id="all", heard=8, total=8)

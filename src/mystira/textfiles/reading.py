@@ -23,6 +23,7 @@ _WORDS: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(("true", "True", "TRUE"), ("bool", True)),
     **dict.fromkeys(("false", "False", "FALSE"), ("bool", False)),
 }
+_PAIR = re.compile(r"(\\*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
 _STRING_TAGS = ("tag:yaml.org,2002:str", "!")
 _NO_TAG = (None, "?")
 _PLAIN_TAGS = frozenset(
@@ -42,7 +43,7 @@ def read(data: bytes) -> Node:
     """Return the content of one file, or raise Refused with the one reason that stopped the reading."""
     text = _text(data)
     _refuse_too_deep(text)
-    loader = yaml.CSafeLoader(text)
+    loader = yaml.CSafeLoader(_joined_surrogates(text) if text.lstrip()[:1] in ("{", "[") else text)
     try:
         root: Any = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
@@ -71,6 +72,19 @@ def _text(data: bytes) -> str:
     if at >= 0:
         raise Refused(Unreadable("nul", "The file holds a NUL character. Remove it.", *_place(text, at)))
     return text
+
+
+def _joined_surrogates(text: str) -> str:
+    """Return JSON text with escaped surrogate pairs written as the characters they stand for; YAML has no pairs."""
+    return _PAIR.sub(_joined, text)
+
+
+def _joined(found: re.Match[str]) -> str:
+    if len(found[1]) % 2:
+        # The backslash itself is escaped, so these letters are only letters.
+        return found[0]
+    high, low = int(found[2], 16), int(found[3], 16)
+    return found[1] + chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
 
 
 def _refuse_too_deep(text: str) -> None:

@@ -1,0 +1,209 @@
+"""What makes a file a scenario: each rule has a file that breaks it, and the finding names the place."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mystira.content.commands import check_file, read_vocabulary, vocabulary_of
+from mystira.content.scenarios.model.checking import Checked, check
+from mystira.content.scenarios.model.findings import render
+from mystira.textfiles.reading import read
+
+ROOT = Path(__file__).parents[2]
+VOCABULARY = vocabulary_of(read_vocabulary(ROOT / "content" / "vocabulary"))
+
+GOOD = """\
+title: A small story
+description: Two doors and an ending.
+age_group: "6-9"
+core_axes: [courage, Kindness]
+characters:
+  - id: kim
+    name: Kim
+    metadata: {species: human}
+scenes:
+  - id: one
+    title: The doors
+    type: choice
+    description: Two doors.
+    active_character: kim
+    branches:
+      - choice: Left
+        next_scene: two
+        echo_log: {echo_type: Risk taken, description: You went left., strength: 0.125}
+        compass_change: {axis: courage, delta: -0.5}
+      - choice: Right
+        next_scene: three
+  - id: two
+    title: A die
+    type: roll
+    description: Throw.
+    difficulty: 10
+    branches:
+      - {choice: Won, next_scene: end}
+      - {choice: Lost}
+  - id: three
+    title: A corridor
+    type: narrative
+    description: Long.
+    next_scene: end
+  - id: end
+    title: The end
+    type: special
+    description: Done.
+    echo_reveals:
+      - {echo_type: risk-taken, min_strength: 0.1, reveal_mechanic: dream}
+"""
+
+
+def checked(text: str, **options: Any) -> Checked:
+    return check(read(text.encode()), VOCABULARY, **options)
+
+
+def codes(text: str) -> set[str]:
+    return {finding.code for finding in checked(text).errors}
+
+
+def test_a_good_file_becomes_its_content() -> None:
+    result = checked(GOOD)
+    assert result.findings == ()
+    assert result.content is not None
+    first = result.content.scenes[0]
+    assert result.content.start == "one"
+    assert result.content.core_axes == ("courage", "kindness")
+    assert [branch.id for branch in first.branches] == ["one:1", "one:2"]
+    assert first.branches[0].echo_log is not None and first.branches[0].echo_log.strength == 125
+    assert first.branches[0].compass_change is not None and first.branches[0].compass_change.delta == -500
+
+
+@pytest.mark.parametrize(
+    "old, new, code",
+    [
+        ("title: A small story\n", "", "missing_field"),
+        ("title: A small story", "title: [A, B]", "wrong_type"),
+        ("title: A small story", "title: " + "x" * 201, "wrong_length"),
+        ("title: A small story", "titel: A small story", "unknown_field"),
+        ('age_group: "6-9"', "age_group: giants", "unknown_word"),
+        ("core_axes: [courage, Kindness]", "core_axes: [courage, bravado]", "unknown_word"),
+        ("core_axes: [courage, Kindness]", "core_axes: []", "wrong_count"),
+        (
+            "core_axes: [courage, Kindness]",
+            "core_axes: [courage, kindness, honesty, patience, fairness]",
+            "wrong_count",
+        ),
+        ("- id: kim", "- id: Kim!", "wrong_form"),
+        ("active_character: kim", "active_character: tim", "unknown_character"),
+        ("  - id: three", "  - id: two", "duplicate_scene"),
+        ("next_scene: three", "next_scene: nowhere", "unknown_target"),
+        ("        next_scene: three\n", "", "several_starts"),
+        ("type: narrative", "type: poem", "unknown_value"),
+        ("    next_scene: end\n  - id: end", "  - id: end", "no_next_scene"),
+        ("    type: special\n", "    type: special\n    next_scene: one\n", "special_goes_on"),
+        ("      - choice: Right\n        next_scene: three\n", "", "too_few_branches"),
+        ("      - {choice: Lost}\n", "", "wrong_branch_count"),
+        ("    difficulty: 10\n", "", "no_difficulty"),
+        ("difficulty: 10", "difficulty: 21", "out_of_range"),
+        ("difficulty: 10", "difficulty: ten", "wrong_type"),
+        ("delta: -0.5", "delta: -1.5", "out_of_range"),
+        ("delta: -0.5", "delta: 0.1234", "too_precise"),
+        ("strength: 0.125", "strength: strong", "wrong_type"),
+        ("axis: courage, delta", "axis: honesty, delta", "axis_not_core"),
+        ("echo_type: Risk taken", "echo_type: Nobody knows", "unknown_word"),
+        ("description: Two doors.\n", "description: <b>Two</b> doors.\n", "html"),
+        ("min_strength: 0.1,", "min_strength: 0.9, required: true,", "reveal_impossible"),
+        ("min_strength: 0.1,", "trigger_scene_id: nowhere,", "unknown_target"),
+        ("      - choice: Left\n", "      - choice: Left\n        text: Left\n", "same_field_twice"),
+        ("      - choice: Left\n", "      - choice: Left\n        id: same\n", None),
+    ],
+    ids=lambda value: str(value)[:40].strip(),
+)
+def test_each_broken_rule_is_found(old: str, new: str, code: str | None) -> None:
+    assert GOOD.count(old) >= 1
+    assert codes(GOOD.replace(old, new, 1)) >= ({code} if code else set())
+
+
+def test_a_loop_without_an_ending_is_an_error_and_one_with_an_ending_a_warning() -> None:
+    endless = GOOD.replace("      - {choice: Lost}", "      - {choice: Lost, next_scene: one}").replace(
+        "    type: special\n", "    type: narrative\n    next_scene: one\n"
+    )
+    assert "no_ending" in codes(endless)
+    looping = checked(GOOD.replace("      - {choice: Lost}", "      - {choice: Lost, next_scene: one}"))
+    assert looping.content is not None and [finding.code for finding in looping.findings] == ["loop"]
+
+
+def test_everything_wrong_is_told_at_once_with_its_place() -> None:
+    text = (
+        GOOD.replace("delta: -0.5", "delta: 7")
+        .replace("difficulty: 10", "difficulty: 0")
+        .replace("kim\n    name", "K\n    name")
+    )
+    result = checked(text)
+    assert result.content is None
+    found = {finding.code: finding for finding in result.errors}
+    assert set(found) == {"out_of_range", "wrong_form", "unknown_character"}
+    delta = next(finding for finding in result.errors if finding.path.endswith("delta"))
+    assert (delta.path, delta.line) == ("scenes[0].branches[0].compass_change.delta", 19)
+    shown = render("story.yaml", delta, text.splitlines())
+    assert "story.yaml:19:48: error" in shown and shown.splitlines()[-1].index("^") == 4 + 47
+
+
+def test_old_spellings_are_accepted() -> None:
+    text = (
+        GOOD.replace("core_axes:", "compass_axes:")
+        .replace("next_scene: end\n", "next_scene_id: end\n")
+        .replace("choice: Left", "option: Left")
+        .replace("choice: Right", "text: Right")
+        .replace("compass_change: {axis: courage, delta", "compass_impact: {axis: courage, impact")
+        .replace("strength: 0.125", "intensity: 0.125")
+        .replace('"6-9"', "school")
+    )
+    assert checked(text).content == checked(GOOD).content
+
+
+def test_missing_words_are_added_only_when_that_is_asked() -> None:
+    text = GOOD.replace("echo_type: Risk taken", "echo_type: Brand New").replace(
+        "echo_type: risk-taken", "echo_type: brand-new"
+    )
+    assert checked(text).content is None
+    result = checked(text, add_vocabulary=True)
+    assert result.content is not None and result.added == {"echo_type": {"brand-new": "brand-new"}}
+
+
+def test_warnings_do_not_refuse() -> None:
+    result = checked(GOOD.replace("    active_character: kim\n", "").replace("    metadata: {species: human}\n", ""))
+    assert result.content is not None
+    assert {finding.code for finding in result.findings} == {"unused_character", "no_metadata"}
+
+
+def test_a_part_of_the_wrong_shape_never_crashes_the_check() -> None:
+    good = yaml.safe_load(GOOD)
+
+    def spoil(value: Any, path: tuple[Any, ...]) -> Any:
+        if not path:
+            return spoiled
+        copy = dict(value) if isinstance(value, dict) else list(value)
+        copy[path[0]] = spoil(value[path[0]], path[1:])
+        return copy
+
+    def paths(value: Any, so_far: tuple[Any, ...] = ()) -> Any:
+        yield so_far
+        for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+            yield from paths(value[key], (*so_far, key))
+
+    for spoiled in (None, 7, "x", [], {}, [None], {"a": []}, True, [[["x"]]]):
+        for path in paths(good):
+            text = yaml.safe_dump(spoil(good, path))
+            if text.strip() not in ("null", "null\n..."):
+                result = checked(text)
+                assert result.content is not None or result.errors
+
+
+def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+    assert [finding.code for finding in check_file(tmp_path / "none.yaml", VOCABULARY).errors] == ["no_file"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "content" / "scenarios").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_sample_stories_have_no_error(path: Path) -> None:
+    assert check_file(path, VOCABULARY).errors == ()
