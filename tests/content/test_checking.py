@@ -180,11 +180,11 @@ def test_warnings_do_not_refuse() -> None:
 def test_a_part_of_the_wrong_shape_never_crashes_the_check() -> None:
     good = yaml.safe_load(GOOD)
 
-    def spoil(value: Any, path: tuple[Any, ...]) -> Any:
+    def spoil(value: Any, path: tuple[Any, ...], spoiled: Any) -> Any:
         if not path:
             return spoiled
         copy = dict(value) if isinstance(value, dict) else list(value)
-        copy[path[0]] = spoil(value[path[0]], path[1:])
+        copy[path[0]] = spoil(value[path[0]], path[1:], spoiled)
         return copy
 
     def paths(value: Any, so_far: tuple[Any, ...] = ()) -> Any:
@@ -194,7 +194,7 @@ def test_a_part_of_the_wrong_shape_never_crashes_the_check() -> None:
 
     for spoiled in (None, 7, "x", [], {}, [None], {"a": []}, True, [[["x"]]]):
         for path in paths(good):
-            text = yaml.safe_dump(spoil(good, path))
+            text = yaml.safe_dump(spoil(good, path, spoiled))
             if text.strip() not in ("null", "null\n..."):
                 result = checked(text)
                 assert result.content is not None or result.errors
