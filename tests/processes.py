@@ -1,0 +1,69 @@
+"""Starts `mystira run` as a process of its own, on a free port, and stops it again."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+READY_S_MAX = 120
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class RunningPlatform:
+    """One `mystira run` on a data folder; `output` is what it said."""
+
+    def __init__(self, data: Path, port: int | None = None, **environment: str) -> None:
+        self.port = port or free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        given = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIRA_")}
+        given |= {"MYSTIRA_DATA": str(data), "MYSTIRA_PORT": str(self.port), **environment}
+        self.log = data.parent / f"run-{self.port}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mystira", "run"],
+                stdout=log,
+                stderr=log,
+                env=given,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def wait_until_ready(self) -> "RunningPlatform":
+        deadline = time.monotonic() + READY_S_MAX
+        while "Mystira is ready" not in self.output:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.02)
+        return self
+
+    def stop(self, how: int = signal.SIGINT) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        return self.process.wait(timeout=60)
+
+
+def postgres_of(data: Path) -> list[int]:
+    """The pids of every process that works in this data folder's cluster."""
+    found = []
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
+            try:
+                if re.search(rf"^{re.escape(str(data))}(/|$)", os.readlink(path / "cwd")):
+                    found.append(int(path.name))
+            except OSError:
+                continue
+    return found

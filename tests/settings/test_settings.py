@@ -1,0 +1,56 @@
+"""Settings: read once, checked all at once, documented."""
+
+from pathlib import Path
+
+import pytest
+
+from mystira.settings import SETTINGS, SettingsWrong, read_settings, secret_key
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_without_any_setting_everything_has_a_value() -> None:
+    settings = read_settings({})
+    assert settings.port == 8000 and settings.demo and settings.data.is_absolute()
+    assert settings.address == "http://127.0.0.1:8000"
+
+
+@pytest.mark.parametrize(
+    "name, value, says",
+    [
+        ("MYSTIRA_PORT", "http", "write a number from 1 to 65535"),
+        ("MYSTIRA_PORT", "70000", "write a number"),
+        ("MYSTIRA_DOCUMENTS", "mongo://x", "write `sqlite`"),
+        ("MYSTIRA_RELATIONAL", "mysql://x", "write `embedded`"),
+        ("MYSTIRA_CACHE", "disk", "write `memory`"),
+        ("MYSTIRA_BUS", "pigeon", "write `memory`"),
+        ("MYSTIRA_MEDIA", "folder:", "write `folder`"),
+        ("MYSTIRA_DEMO", "maybe", "write `1` or `0`"),
+        ("MYSTIRA_SECRET", "short", "32 characters"),
+        ("MYSTIRA_PROT", "1", "did you mean MYSTIRA_PORT?"),
+    ],
+)
+def test_a_wrong_value_says_what_to_write(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsWrong) as wrong:
+        read_settings({name: value})
+    assert name in str(wrong.value) and says in str(wrong.value)
+
+
+def test_all_wrong_values_are_told_at_once() -> None:
+    with pytest.raises(SettingsWrong) as wrong:
+        read_settings({"MYSTIRA_PORT": "x", "MYSTIRA_DEMO": "x", "MYSTIRA_BUS": "x"})
+    assert str(wrong.value).count("\n") == 3
+
+
+def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    settings = read_settings({"MYSTIRA_DATA": str(tmp_path)})
+    assert secret_key(settings) == secret_key(settings)
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+    assert len(secret_key(settings)) == 64
+    assert secret_key(read_settings({"MYSTIRA_SECRET": "x" * 32})) == b"x" * 32
+
+
+def test_every_setting_is_documented() -> None:
+    text = (ROOT / "docs" / "settings.md").read_text()
+    for setting in SETTINGS:
+        assert f"| `{setting.name}` | {f'`{setting.default}`' if setting.default else ''} | {setting.meaning} |" in text
