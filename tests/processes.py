@@ -1,13 +1,14 @@
 """Starts `mystira run` as a process of its own, on a free port, and stops it again."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from mystira.polyglot.stores.postgres.embedded.home import home_of
 
 ROOT = Path(__file__).parents[1]
 READY_S_MAX = 120
@@ -57,12 +58,13 @@ class RunningPlatform:
 
 
 def postgres_of(data: Path) -> list[int]:
-    """The pids of every process that works in this data folder's cluster."""
+    """The pids of every process that works in this data folder's cluster, wherever that had to be put."""
+    cluster = os.path.realpath(home_of(data).cluster)
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
             try:
-                if re.search(rf"^{re.escape(str(data))}(/|$)", os.readlink(path / "cwd")):
+                if os.readlink(path / "cwd") == cluster:
                     found.append(int(path.name))
             except OSError:
                 continue

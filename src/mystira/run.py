@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -45,7 +46,8 @@ class DataUnusable(Problem):
 @asynccontextmanager
 async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platform]:
     """Open the stores, starting the embedded ones, and close them again whatever happens."""
-    _make_data(settings.data)
+    _make_folder(settings.data, "MYSTIRA_DATA=/path/to/folder")
+    _make_folder(settings.documents.parent, "MYSTIRA_DOCUMENTS=sqlite:///path/to/file")
     key = secret_key(settings)
     attached = await attach(settings.data, report) if settings.relational == "embedded" else None
     try:
@@ -53,7 +55,6 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
         await migrate(dsn, MIGRATIONS, report)
         relational = await open_postgres(dsn, COLLECTIONS)
         try:
-            settings.documents.parent.mkdir(parents=True, exist_ok=True)
             documents = await open_sqlite(settings.documents, COLLECTIONS)
             try:
                 yield _wired(settings, documents, relational, key)
@@ -157,7 +158,7 @@ async def playing_apart(checked: Checked, play: Callable[[Works, str], Awaitable
 
 async def draft_revision(settings: Settings, name: str, report: Report) -> Path | None:
     """Write the next schema revision: what the collections need beyond the migrated schema."""
-    _make_data(settings.data)
+    _make_folder(settings.data, "MYSTIRA_DATA=/path/to/folder")
     attached = await attach(settings.data, report) if settings.relational == "embedded" else None
     try:
         dsn = attached.dsn if attached else settings.relational
@@ -180,17 +181,15 @@ def _wired(settings: Settings, documents: SqliteDocuments, relational: PostgresS
     return Platform(settings, works, documents, relational, Reactions(REACTIONS), wake, key)
 
 
-def _make_data(data: Path) -> None:
+def _make_folder(folder: Path, setting: str) -> None:
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        probe = data / "writable"
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f"writable.{os.getpid()}"
         probe.write_bytes(b"x" * 4096)
         probe.unlink()
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = f"The disk that holds {data} is full. Free some space, then start again."
+            reason = f"The disk that holds {folder} is full. Free some space, then start again."
         else:
-            reason = (
-                f"{data} cannot be written ({error.strerror}). Choose another folder: MYSTIRA_DATA=/path/to/folder."
-            )
+            reason = f"{folder} cannot be written ({error.strerror}). Choose another folder: {setting}"
         raise DataUnusable(reason=reason) from error

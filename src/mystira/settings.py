@@ -137,7 +137,11 @@ def _path(value: str, scheme: str, default: Path) -> Path | None:
     if value == scheme:
         return default
     start = f"{scheme}:///"
-    return Path("/" + value.removeprefix(start)) if value.startswith(start) and len(value) > len(start) else None
+    return (
+        Path("/" + value.removeprefix(start).lstrip("/"))
+        if value.startswith(start) and len(value) > len(start)
+        else None
+    )
 
 
 def _say(name: str, value: Mapping[str, str], advice: str) -> str:

@@ -136,7 +136,7 @@ def test_import_says_what_is_wrong_and_keeps_the_good_ones(tmp_path: Path) -> No
         (("content", "validate", "/nowhere.yaml"), 1, "cannot be read"),
         (("content", "validate", str(ORCHARD)), 0, "0 errors"),
         (("settings",), 0, "MYSTIRA_PORT"),
-        (("nonsense",), 1, "nonsense"),
+        (("nonsense",), 2, "nonsense"),
         (("--help",), 0, "play"),
     ],
     ids=str,

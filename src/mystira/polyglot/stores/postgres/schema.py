@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -18,6 +19,12 @@ MIGRATION_LOCK = 0x6D797374
 
 class SchemaTooNew(Problem):
     """The database is at schema {found}, this version of Mystira knows up to {known}. Install the newer version."""
+
+    kind = Kind.UNAVAILABLE
+
+
+class DatabaseUnreachable(Problem):
+    """The PostgreSQL at {where} cannot be reached ({reason}). Start it, or mend the address in MYSTIRA_RELATIONAL."""
 
     kind = Kind.UNAVAILABLE
 
@@ -107,7 +114,13 @@ async def new_revision(dsn: str, folder: Path, name: str, collections: Iterable[
 
 
 async def _current(dsn: str) -> str | None:
-    connection = await asyncpg.connect(dsn)
+    try:
+        connection = await asyncpg.connect(dsn)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # The address may hold a password, so only its host and database are told.
+        told = urlsplit(dsn)
+        where = f"{told.hostname or 'its socket'}{told.path}"
+        raise DatabaseUnreachable(where=where, reason=str(error) or type(error).__name__) from error
     try:
         if await connection.fetchval("SELECT to_regclass('polyglot.alembic_version')") is None:
             return None

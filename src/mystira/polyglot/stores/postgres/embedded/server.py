@@ -42,7 +42,9 @@ def ensure_running(home: Home, report: Callable[[str], None]) -> None:
         report("Creating the embedded PostgreSQL (once, a few seconds).")
         _create(home)
     _check_version(home)
-    (home.cluster / "postmaster.pid").unlink(missing_ok=True)
+    # Nothing runs here now, so these locks are stale, even if their pid lives on as a zombie or somebody else.
+    for stale in (home.cluster / "postmaster.pid", home.sockets / SOCKET_NAME, home.sockets / f"{SOCKET_NAME}.lock"):
+        stale.unlink(missing_ok=True)
     _start(home)
 
 
