@@ -211,4 +211,4 @@ def _explain(said: str, home: Home) -> str:
     if os.strerror(errno.EDQUOT) in said:
         return f"the disk quota for {home.root} is used up. Free some space, then try again."
     told = next((line for line in reversed(lines) if "FATAL" in line or "error" in line), lines[-1] if lines else "")
-    return f"it said: {told or 'nothing'} (the whole story is in {home.log})."
+    return f"it said: {told or 'nothing'} (more is in {home.log})."
