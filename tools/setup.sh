@@ -27,7 +27,9 @@ trap 'rm -f "$log"' EXIT
 step() { # what, command...
   printf '%s\n' "$1"; shift
   if ! "$@" >"$log" 2>&1; then
-    if grep -qiE 'no space left|disk quota' "$log"; then
+    # What runs out of space does not always say so; a disk with next to nothing free says it for it.
+    free_kb=$(df -Pk . | awk 'NR == 2 { print $4 }')
+    if grep -qiE 'no space left|disk quota' "$log" || [ "${free_kb:-999999}" -lt 20000 ]; then
       fail "The disk that holds $(pwd) is full. Free about 600 MB, then try again."
     elif grep -qiE 'permission denied|read-only file system' "$log"; then
       fail "Something in $(pwd) cannot be written. Make it yours (chown), or move the checkout, then try again."

@@ -52,7 +52,8 @@ def home_of(data: Path, install: Path | None = None) -> Home:
     uid = _free_uid(int(name, 16))
     root = data / "postgres" if _anyone_can_reach(data) else REACHABLE_ROOT / name
     if not _anyone_can_reach(install / "bin" / "postgres"):
-        install = REACHABLE_ROOT / f"programs-{major_version(install)}-{_fingerprint(install)}"
+        copied = REACHABLE_ROOT / f"programs-{major_version(install)}-{_fingerprint(install)}"
+        install = copied / install.parent.name / install.name
     return Home(root, sockets, install, uid)
 
 
@@ -62,7 +63,7 @@ def prepare(home: Home) -> None:
     if home.uid is not None:
         _open_to_passage(home)
     if not (home.install / "bin").is_dir():
-        _copy_programs(home.install)
+        _copy_programs(home.install.parents[1])
     _private_sockets(home)
 
 
@@ -78,7 +79,11 @@ def _copy_programs(target: Path) -> None:
     shutil.rmtree(half, ignore_errors=True)
     half.parent.mkdir(parents=True, exist_ok=True)
     half.parent.chmod(0o711)
-    shutil.copytree(install_dir(), half, symlinks=True)
+    install = install_dir()
+    half.mkdir()
+    # The programs find the libraries that came with them by their place beside the package.
+    for part in (install, *install.parents[1].glob(f"{install.parent.name}.libs")):
+        shutil.copytree(part, half / part.relative_to(install.parents[1]), symlinks=True)
     for path in (half, *half.rglob("*")):
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
