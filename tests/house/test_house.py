@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 LINES_MAX, TEST_LINES_MAX, FUNCTION_LINES_MAX = 400, 600, 50
 DRAWERS = {"utils", "helpers", "common", "core", "base", "misc", "shared"}
 BAD_ENDINGS = ("Manager", "Service", "Helper", "Impl", "DTO")
-ROOMS = ("accounts", "content", "play")
+ROOMS = ("accounts", "analytics", "content", "play")
 ROOM_FILES = {
     *("__init__", "problems", "events", "model", "storage", "views", "actions", "reactions", "jobs", "http", "pages"),
     *("grpc", "commands", "ports"),

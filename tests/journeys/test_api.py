@@ -48,6 +48,8 @@ async def test_a_story_is_played_to_its_end_and_scored_once(family: Running) -> 
     await settle(family.platform)
     work = family.platform.works.open()
     assert await work.count(PlayerScenarioScore) == 1
+    count = (await family.client.get(f"/api/v1/stories/{STORY}/count")).json()
+    assert count["completed"] == 1
     lines, badges = await work.count(CompassTracking), await work.count(UserBadge)
     assert lines > 3 and badges >= 1
     again = await start(family)
@@ -61,6 +63,8 @@ async def test_a_story_is_played_to_its_end_and_scored_once(family: Running) -> 
         record_score, account_id="sample-family", session_id=again["session_id"], player_id="p1"
     )
     assert await family.platform.works.open().count(PlayerScenarioScore) == 1
+    count = (await family.client.get(f"/api/v1/stories/{STORY}/count")).json()
+    assert count["completed"] == 2
 
 
 async def test_a_repeated_key_brings_the_first_answer_and_moves_once(family: Running) -> None:

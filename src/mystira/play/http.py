@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from mystira.content import views as content
 from mystira.play import actions
@@ -72,14 +73,14 @@ async def start(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/api/v1/sessions/{session_id:str}", opt=OWN_GAME)
-async def see(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+async def see(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Show where a game stands."""
     who = await family(request)
     return _json(await _standing(_works(request), who.account_id, session_id))
 
 
 @post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME, status_code=200)
-async def move(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Make a move. The same key brings the first answer again; a scene already left is refused with 409."""
     asked = await read_body(request, MoveAsked)
     who = await family(request)
@@ -96,19 +97,19 @@ async def move(request: Request[Any, Any, Any], session_id: str) -> Response[byt
 
 
 @post("/api/v1/sessions/{session_id:str}/pause", opt=OWN_GAME, status_code=200)
-async def pause(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+async def pause(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Stop the clock."""
     return await _changed(request, session_id, actions.pause_session)
 
 
 @post("/api/v1/sessions/{session_id:str}/resume", opt=OWN_GAME, status_code=200)
-async def resume(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+async def resume(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Let the clock run again."""
     return await _changed(request, session_id, actions.resume_session)
 
 
 @post("/api/v1/sessions/{session_id:str}/abandon", opt=OWN_GAME, status_code=200)
-async def abandon(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+async def abandon(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Give the game up."""
     return await _changed(request, session_id, actions.abandon_session)
 

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from mystira.accounts import views as accounts
@@ -56,7 +57,7 @@ async def home(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/stories/{scenario_id:str}", opt=allow("anyone", page=True), include_in_schema=False)
-async def story_page(request: Request[Any, Any, Any], scenario_id: str) -> Response[bytes]:
+async def story_page(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[bytes]:
     """Show one story, and who may play it."""
     work = _works(request).open()
     story = await content.story(work, scenario_id)
@@ -73,7 +74,7 @@ async def story_page(request: Request[Any, Any, Any], scenario_id: str) -> Respo
 
 
 @post("/stories/{scenario_id:str}/play", opt=OWN_GAME, include_in_schema=False)
-async def start(request: Request[Any, Any, Any], scenario_id: str) -> Redirect:
+async def start(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Redirect:
     """Start the story with the chosen players, each in a character of its own."""
     form = await read_form(request, StartForm)
     who = await family(request)
@@ -95,13 +96,13 @@ async def start(request: Request[Any, Any, Any], scenario_id: str) -> Redirect:
 
 
 @get("/play/{session_id:str}", opt=OWN_GAME, include_in_schema=False)
-async def scene_page(request: Request[Any, Any, Any], session_id: str) -> Response[bytes]:
+async def scene_page(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Show where the story stands: its scene, or its ending."""
     return await _shown(request, session_id)
 
 
 @post("/play/{session_id:str}/moves", opt=OWN_GAME, include_in_schema=False)
-async def move(request: Request[Any, Any, Any], session_id: str) -> Response[Any]:
+async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[Any]:
     """Make a move and show what follows; a move that comes too late shows where the story stands instead."""
     form = await read_form(request, MoveForm)
     who = await family(request)

@@ -153,12 +153,24 @@ class Work:
     def __init__(self, works: Works, *, op: str, correlation_id: str, mark: str) -> None:
         self._works = works
         self.now = works.clock()
-        self.op = op or self.new_id()
-        self.correlation_id = correlation_id or self.op
+        self._op = op
+        self._correlation_id = correlation_id
         self._mark = mark
         self._seen: dict[tuple[str, Key], Record | None] = {}
         self._staged: _Staged | None = None
         self._committed = False
+
+    @property
+    def op(self) -> str:
+        """The id of the command that this work carries out, made when it is first needed: reads need none."""
+        if not self._op:
+            self._op = self.new_id()
+        return self._op
+
+    @property
+    def correlation_id(self) -> str:
+        """What ties together everything that one request set going."""
+        return self._correlation_id or self.op
 
     def new_id(self) -> str:
         """Return a new id (UUID version 7 as text)."""

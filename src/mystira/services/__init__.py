@@ -1,9 +1,11 @@
 """What runs together: every collection, every reaction, and the doors of each service."""
 
 from mystira.accounts import storage as accounts
+from mystira.analytics import storage as analytics
+from mystira.analytics.reactions import REACTIONS as ANALYTICS_REACTIONS
 from mystira.content import storage as content
 from mystira.play import storage as play
 from mystira.play.reactions import REACTIONS as PLAY_REACTIONS
 
-COLLECTIONS = (*accounts.COLLECTIONS, *content.COLLECTIONS, *play.COLLECTIONS)
-REACTIONS = (*PLAY_REACTIONS,)
+COLLECTIONS = (*accounts.COLLECTIONS, *content.COLLECTIONS, *play.COLLECTIONS, *analytics.COLLECTIONS)
+REACTIONS = (*PLAY_REACTIONS, *ANALYTICS_REACTIONS)

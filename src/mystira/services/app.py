@@ -9,6 +9,7 @@ from mystira.accounts import pages as account_pages
 from mystira.accounts.actions import add_profile, complete_account, give_consent
 from mystira.accounts.model import keyed_hash
 from mystira.accounts.pages import SAMPLE_FAMILY, authenticate
+from mystira.analytics import http as analytics_http
 from mystira.content.commands import import_folder
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
@@ -23,7 +24,7 @@ SAMPLE_CHILDREN = (("sample-mira", "Mira", "6-9", "fox"), ("sample-tomas", "Toma
 def make_player_app(platform: Platform) -> Litestar:
     """Return what players' browsers and apps talk to."""
     return make_app(
-        [*play_http.HANDLERS, *play_pages.HANDLERS, *account_pages.HANDLERS],
+        [*analytics_http.HANDLERS, *play_http.HANDLERS, *play_pages.HANDLERS, *account_pages.HANDLERS],
         authenticate=authenticate,
         state={"works": platform.works, "key": platform.key, "demo": platform.settings.demo},
         checks=[

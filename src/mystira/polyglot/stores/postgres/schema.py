@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,9 @@ from mystira.polyglot.stores.postgres.query import COLUMN_TYPES, quoted
 from mystira.polyglot.stores.postgres.rows import BOOKKEEPING
 
 MIGRATION_LOCK = 0x6D797374
+
+# Alembic keeps its context in module variables, so in one process only one migration can run.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class SchemaTooNew(Problem):
@@ -139,7 +143,8 @@ def _alembic(dsn: str, folder: Path, verb: str, revision: str) -> None:
     config.set_main_option("script_location", str(folder))
     config.attributes["dsn"] = dsn
     try:
-        {"upgrade": command.upgrade, "downgrade": command.downgrade}[verb](config, revision)
+        with _ONE_AT_A_TIME:
+            {"upgrade": command.upgrade, "downgrade": command.downgrade}[verb](config, revision)
     except (SQLAlchemyError, asyncpg.PostgresError, OSError) as error:
         raise MigrationFailed(reason=str(error).split("\n", 1)[0]) from error
 

@@ -1,8 +1,10 @@
 """PostgreSQL as a store: reads and conditional writes in one round trip each, events in the same commit."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from enum import Enum
 from typing import Any
 
 import asyncpg
@@ -27,6 +29,14 @@ _LOST = (
 )
 _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 _FULL = (asyncpg.InsufficientResourcesError,)
+_TROUBLE = (*_LOST, *_RETRY, *_FULL)
+
+
+class OutcomeOfLoss(Enum):
+    """What is known when a connection is lost while a statement runs."""
+
+    NOTHING_WRITTEN = Unavailable
+    UNKNOWN = OutcomeUnknown
 
 
 class PostgresStore:
@@ -34,6 +44,7 @@ class PostgresStore:
 
     def __init__(self, pool: "asyncpg.Pool[Any]", collections: Iterable[Collection[Any]]) -> None:
         self.pool = pool
+        self._lent = 0
         self._rows = {collection.name: Rows(collection) for collection in collections}
 
     async def close(self) -> None:
@@ -43,24 +54,14 @@ class PostgresStore:
     async def read(self, collection: Collection[Any], key: Key) -> Record | None:
         """Return the newest committed record, a tombstone included."""
         rows = self._rows[collection.name]
-        async with self.connection() as connection:
-            found = await connection.fetchrow(rows.read, *rows.key(key))
+        found = await self._first_row(rows.read, rows.key(key), OutcomeOfLoss.NOTHING_WRITTEN)
         return None if found is None else rows.record(tuple(found))
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """Commit the record and its events where the base's stamp still stands."""
         rows = self._rows[collection.name]
-        values = rows.parameters(record)
-        if base is not None:
-            values.append(base.stamp.packed)
-        if record.events:
-            statement = rows.create_and_tell if base is None else rows.replace_and_tell
-            values += rows.outbox(record)
-        else:
-            statement = rows.create if base is None else rows.replace
-        async with self.connection(writes=True) as connection:
-            done = await connection.fetchval(statement, *values)
-        if done is None:
+        statement, values = rows.writing(record, base)
+        if await self._first_row(statement, values, OutcomeOfLoss.UNKNOWN) is None:
             raise Conflict(f"{collection.name}: the record is not what the writer read")
 
     async def search(self, collection: Collection[Any], query: Query) -> Sequence[Record]:
@@ -89,21 +90,38 @@ class PostgresStore:
     @asynccontextmanager
     async def connection(self, *, writes: bool = False) -> AsyncGenerator[Any]:
         """Lend a connection and translate what it raises: once a write was sent, its loss is an unknown outcome."""
-        try:
-            connection = await self.pool.acquire(timeout=ACQUIRE_S_MAX)
-        except (*_LOST, *_FULL) as error:
-            raise Unavailable(f"PostgreSQL: {error!r}") from error
+        connection = await self._acquire()
         try:
             yield connection
-        except _RETRY as error:
-            raise Conflict(f"PostgreSQL: {error!r}") from error
-        except _FULL as error:
-            raise Unavailable(f"PostgreSQL: {error!r}") from error
-        except _LOST as error:
-            lost: type[StoreError] = OutcomeUnknown if writes else Unavailable
-            raise lost(f"PostgreSQL: {error!r}") from error
+        except _TROUBLE as error:
+            raise _translated(error, OutcomeOfLoss.UNKNOWN if writes else OutcomeOfLoss.NOTHING_WRITTEN) from error
         finally:
+            self._lent -= 1
             await self.pool.release(connection)
+
+    async def _first_row(self, statement: str, values: Sequence[Any], loss: "OutcomeOfLoss") -> Any:
+        """Run one statement without the cost of a context manager: this is the path of every read and write."""
+        connection = await self._acquire()
+        try:
+            return await connection.fetchrow(statement, *values)
+        except _TROUBLE as error:
+            raise _translated(error, loss) from error
+        finally:
+            self._lent -= 1
+            await self.pool.release(connection)
+
+    async def _acquire(self) -> Any:
+        try:
+            if self._lent < self.pool.get_max_size():
+                connection = await self.pool.acquire()
+            else:
+                # Only a full pool can keep anybody waiting, and only then is a time-out worth its price.
+                async with asyncio.timeout(ACQUIRE_S_MAX):
+                    connection = await self.pool.acquire()
+        except _TROUBLE as error:
+            raise Unavailable(f"PostgreSQL: {error!r}") from error
+        self._lent += 1
+        return connection
 
 
 async def open_postgres(
@@ -123,6 +141,14 @@ async def open_postgres(
     except (*_LOST, asyncpg.PostgresError) as error:
         raise Unavailable(f"PostgreSQL: {error!r}") from error
     return PostgresStore(pool, collections)
+
+
+def _translated(error: Exception, loss: OutcomeOfLoss) -> StoreError:
+    if isinstance(error, _RETRY):
+        return Conflict(f"PostgreSQL: {error!r}")
+    if isinstance(error, _FULL):
+        return Unavailable(f"PostgreSQL: {error!r}")
+    return loss.value(f"PostgreSQL: {error!r}")
 
 
 async def _leave_as_it_is(connection: Any) -> None:

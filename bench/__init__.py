@@ -1,0 +1,1 @@
+"""Measurements against named peers: ratios, in one run, on one machine."""

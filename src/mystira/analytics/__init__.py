@@ -1,0 +1,1 @@
+"""Counting what happened, from the facts that other rooms tell."""
