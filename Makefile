@@ -12,7 +12,7 @@ dev: setup-test ## Run, starting again whenever the code changes.
 
 test: setup-test ## Set everything up and run all tests. ARGS="tests/play -k roll" runs some.
 	@tools/browser.sh
-	@.venv/bin/python -m pytest -n 2 $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup-test ## Everything that continuous integration runs: style, types, contracts, tests.
 	@echo "== ruff: style" && .venv/bin/ruff check && .venv/bin/ruff format --check --quiet

@@ -21,8 +21,9 @@ QUIET = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One browser for a module: while it lives, its event loop keeps others from starting in this thread."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (`make test` brings it where it runs as root with apt-get)")
     with sync_playwright() as playwright:

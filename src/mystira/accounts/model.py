@@ -16,7 +16,7 @@ PROFILES_MAX = 12
 NAME_LENGTH_MAX = 40
 CHILD_AGE_GROUPS = ("1-2", "3-5", "6-9", "10-12")
 AGE_GROUPS = (*CHILD_AGE_GROUPS, "13-18", "19-150")
-AVATARS_MAX = 12
+AVATARS = ("fox", "owl", "bear", "cat", "frog", "dragon", "whale", "star")
 
 ConsentState = Literal["none", "requested", "confirmed_once", "active", "revoked", "expired"]
 
@@ -123,7 +123,7 @@ def checked_profile(name: str, age_group: str, avatar: str) -> tuple[str, str, s
         raise ProfileInvalid(reason=f"Write a name of 1 to {NAME_LENGTH_MAX} letters.", field="name")
     if age_group not in AGE_GROUPS:
         raise ProfileInvalid(reason=f"Choose an age group: {', '.join(AGE_GROUPS)}.", field="age_group")
-    if not re.fullmatch(r"[a-z0-9-]{1,40}", avatar):
+    if avatar not in AVATARS:
         raise ProfileInvalid(reason="Choose one of the pictures.", field="avatar")
     return name, age_group, avatar
 

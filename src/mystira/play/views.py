@@ -10,7 +10,7 @@ from mystira.play.model.session import Achievement, GameSession, Move, Player, R
 from mystira.play.problems import SessionNotFound, StoryNotFound
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import Order, all_of, equal, one_of
-from mystira.polyglot.work import Found, Work
+from mystira.polyglot.work import Work
 
 SCRIPTS_MAX = 256
 
@@ -103,12 +103,6 @@ async def unfinished(work: Work, account_id: str) -> tuple[GameSession, ...]:
     """Return the games that the family can continue, the latest first."""
     where = all_of(equal("account_id", account_id), one_of("state", UNFINISHED))
     return (await work.find(GameSession, where, Order("last_move_at", descending=True), limit=12)).items
-
-
-async def sessions(work: Work, account_id: str, after: tuple[object, ...] | None = None) -> Found[GameSession]:
-    """Return the family's games, the latest first, page by page."""
-    order = Order("last_move_at", descending=True)
-    return await work.find(GameSession, equal("account_id", account_id), order, limit=50, after=after)  # pyright: ignore[reportArgumentType]
 
 
 async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:

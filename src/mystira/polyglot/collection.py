@@ -5,7 +5,7 @@ from typing import Any, Generic
 import msgspec
 
 from mystira.polyglot.entity import E
-from mystira.polyglot.fields import SCALARS, Convert, Field, FieldKind, decode_fields, encode_fields, fields_of_entity
+from mystira.polyglot.fields import SCALARS, Field, FieldKind, decode_fields, encode_fields, fields_of_entity
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.query import LIMIT_MAX, AllOf, AnyOf, Compare, Contains, Not, OneOf, Order, Prefix, Query, Where
 from mystira.polyglot.values import is_bool, is_float, is_int, is_text, is_time
@@ -85,10 +85,6 @@ class Collection(Generic[E]):
         """Return (the entity, the fields it does not know) of a document body."""
         values, extra = decode_fields(self.by_document_name, body)
         return msgspec.convert(values, self.entity), extra
-
-    def converters(self) -> dict[str, tuple[Convert | None, Convert | None]]:
-        """Return (to document, from document) for each field by its name in code."""
-        return {field.name: (field.to_document, field.from_document) for field in self.fields}
 
     def complete(self, query: Query) -> Query:
         """Check `query` against the fields and end its order with the key; raise BadQuery if it does not fit."""

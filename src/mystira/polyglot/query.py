@@ -144,17 +144,6 @@ def negate(part: Where) -> Where:
     return Not(part)
 
 
-def fields_of(where: Where) -> set[str]:
-    """Return every field that the specification names."""
-    match where:
-        case AllOf(parts) | AnyOf(parts):
-            return {name for part in parts for name in fields_of(part)}
-        case Not(part):
-            return fields_of(part)
-        case _:
-            return {where.field}
-
-
 def after_cursor(order: tuple[Order, ...], values: tuple[Scalar, ...]) -> Where:
     """Return the specification of everything that comes strictly after `values` in `order`.
 
@@ -173,15 +162,3 @@ def _beyond(by: Order, value: Scalar) -> Where | None:
     if by.descending:
         return None if value is None else any_of(less(by.field, value), is_null(by.field))
     return negate(is_null(by.field)) if value is None else greater(by.field, value)
-
-
-def partition_in(where: Where, field: str) -> Scalar:
-    """Return the one partition that `where` is confined to, or None when it may cross partitions."""
-    match where:
-        case Compare(name, "=", value) if name == field:
-            return value
-        case AllOf(parts):
-            found = (partition_in(part, field) for part in parts)
-            return next((value for value in found if value is not None), None)
-        case _:
-            return None

@@ -9,6 +9,7 @@ from mystira.accounts import pages as account_pages
 from mystira.accounts.actions import add_profile, complete_account, give_consent
 from mystira.accounts.model import keyed_hash
 from mystira.accounts.pages import SAMPLE_FAMILY, authenticate
+from mystira.accounts.ports import Mailbox
 from mystira.analytics import http as analytics_http
 from mystira.content.commands import import_folder
 from mystira.play import http as play_http
@@ -26,7 +27,7 @@ def make_player_app(platform: Platform) -> Litestar:
     return make_app(
         [*analytics_http.HANDLERS, *play_http.HANDLERS, *play_pages.HANDLERS, *account_pages.HANDLERS],
         authenticate=authenticate,
-        state={"works": platform.works, "key": platform.key, "demo": platform.settings.demo},
+        state={"works": platform.works, "key": platform.key, "demo": platform.settings.demo, "mailbox": Mailbox()},
         checks=[
             HealthCheck("documents", platform.documents.ping),
             HealthCheck("relational", platform.relational.ping),

@@ -56,11 +56,6 @@ async def read_form(request: Request[Any, Any, Any], wanted: type[T]) -> T:
     return convert(_gathered(pairs, wanted), wanted, strict=False)
 
 
-def read_query(request: Request[Any, Any, Any], wanted: type[T]) -> T:
-    """Return the query string as `wanted`."""
-    return convert(_gathered(list(request.query_params.multi_items()), wanted), wanted, strict=False)
-
-
 def convert(value: Any, wanted: type[T], *, strict: bool) -> T:
     """Return the plain value as `wanted`, or raise BodyInvalid with every error."""
     try:
