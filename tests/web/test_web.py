@@ -143,7 +143,7 @@ def test_a_good_body_is_read(client: Any) -> None:
         (b"\xff\xfe", {"$"}),
         (b"", {"$"}),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: repr(value)[:30] if isinstance(value, bytes) else "refused",
 )
 def test_a_bad_body_is_refused_with_every_error(client: Any, raw: bytes, paths: set[str]) -> None:
     answer = send(client, raw)
