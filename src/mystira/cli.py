@@ -91,10 +91,44 @@ def play(
     asyncio.run(playing_apart(checked, lambda works, story: play_in_terminal(works, story, auto=auto, seed=seed)))
 
 
+@content.command(name="new")
+def new_story(title: str, *, file: Path | None = None) -> None:
+    """Write a commented story file to begin with. It validates as it is."""
+    from mystira.content.scenarios.model.skeleton import skeleton
+    from mystira.content.vocabulary.model import slug
+
+    path = file or Path(f"{slug(title) or 'story'}.yaml")
+    try:
+        with path.open("x") as target:
+            target.write(skeleton(title))
+    except FileExistsError:
+        say_apart(f"{path} is there already. Name another file: --file other.yaml")
+        raise SystemExit(FAILED) from None
+    except OSError as error:
+        say_apart(f"{path} cannot be written ({error.strerror}). Name another file: --file /path/to/story.yaml")
+        raise SystemExit(FAILED) from None
+    say(f"Wrote {path}. Check it as you write: mystira content validate {path} --watch")
+
+
 @content.command
-def validate(*files: Path, json: AsJson = False) -> None:
+def schema() -> None:
+    """Print the JSON Schema of a story file, for editors."""
+    from mystira.content.scenarios.model.file_schema import scenario_schema
+
+    _print_json(scenario_schema())
+
+
+@content.command
+def validate(
+    *files: Path,
+    json: AsJson = False,
+    watch: Annotated[bool, Parameter(negative="", help="Check again at every change, until Ctrl-C.")] = False,
+) -> None:
     """Check story files against every rule; exit code 1 when any has an error."""
     _need_files(files)
+    if watch:
+        _watch(files)
+        return
     results = list(zip(files, _checked(files), strict=True))
     _print_json(_as_json(results)) if json else _print_findings(results)
     if any(checked.errors for _, checked in results):
@@ -145,6 +179,18 @@ def say(text: str) -> None:
 def say_apart(text: str) -> None:
     """Tell it beside the result, so that scripts can read the result."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is what a command line is for.
+
+
+def _watch(files: tuple[Path, ...]) -> None:
+    from watchfiles import watch
+
+    _print_findings(list(zip(files, _checked(files), strict=True)))
+    # Editors replace files, so the folders are watched, and only the named files count.
+    for changes in watch(*{path.absolute().parent for path in files}, raise_interrupt=False):
+        changed = {Path(name) for _, name in changes}
+        again = [path for path in files if path.absolute() in changed]
+        if again:
+            _print_findings(list(zip(again, _checked(again), strict=True)))
 
 
 def _need_files(files: tuple[Path, ...]) -> None:

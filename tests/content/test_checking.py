@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from mystira.content.commands import check_file, read_vocabulary, vocabulary_of
 from mystira.content.scenarios.model.checking import Checked, check
+from mystira.content.scenarios.model.file_schema import scenario_schema
 from mystira.content.scenarios.model.findings import render
+from mystira.content.scenarios.model.skeleton import skeleton
 from mystira.textfiles.reading import read
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +201,25 @@ def test_a_part_of_the_wrong_shape_never_crashes_the_check() -> None:
             if text.strip() not in ("null", "null\n..."):
                 result = checked(text)
                 assert result.content is not None or result.errors
+
+
+def test_the_schema_agrees_with_the_check() -> None:
+    schema = scenario_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    for path in (ROOT / "content" / "scenarios").glob("*.yaml"):
+        assert list(validator.iter_errors(yaml.safe_load(path.read_text()))) == []
+    assert list(validator.iter_errors(yaml.safe_load(skeleton("A title")))) == []
+    for wrong in ("strength: 2", "strength: 0.1234", "surprise: 1"):
+        text = skeleton("A title").replace("strength: 0.6", wrong)
+        assert list(validator.iter_errors(yaml.safe_load(text))), wrong
+        assert checked(text).errors
+
+
+@pytest.mark.parametrize("title", ["Plain", 'With "quotes": and colons', "- dash", "é 🦊", "#hash", "{brace"])
+def test_the_skeleton_validates_whatever_its_title(title: str) -> None:
+    result = checked(skeleton(title))
+    assert result.findings == () and result.content is not None and result.content.title == title
 
 
 def test_a_file_that_cannot_be_read_is_a_finding(tmp_path: Path) -> None:

@@ -223,7 +223,17 @@ def test_the_import_contracts_hold() -> None:
 
 def test_every_command_that_the_documents_name_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    commands = {"run", "play", "reset", "settings", "content validate", "content import", "migration new"}
+    commands = {
+        "run",
+        "play",
+        "reset",
+        "settings",
+        "content validate",
+        "content import",
+        "content new",
+        "content schema",
+        "migration new",
+    }
     for name in ("README.md", "ARCHITECTURE.md"):
         text = (ROOT / name).read_text()
         for target in re.findall(r"\bmake ([a-z-]+)", text):

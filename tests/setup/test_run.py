@@ -129,6 +129,42 @@ def test_import_says_what_is_wrong_and_keeps_the_good_ones(tmp_path: Path) -> No
     assert mystira("reset", "--yes", data=tmp_path / "data").returncode == 0
 
 
+def test_a_new_story_validates_and_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    made = mystira("content", "new", 'Say: "Hello"', "--file", str(path))
+    assert made.returncode == 0, made.stderr
+    checked = mystira("content", "validate", str(path))
+    assert (checked.returncode, checked.stdout) == (0, f"{path}: 0 errors, 0 warnings.\n")
+    again = mystira("content", "new", "Other", "--file", str(path))
+    assert again.returncode == 1 and "is there already" in again.stderr
+    assert 'Say: \\"Hello' in path.read_text()
+
+
+def test_watching_checks_again_at_every_change(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(ORCHARD.read_text())
+    log = tmp_path / "watch.log"
+    with log.open("w") as output:
+        command = [sys.executable, "-u", "-m", "mystira", "content", "validate", str(path), "--watch"]
+        watching = subprocess.Popen(command, stdout=output, stderr=output, cwd=ROOT)
+    try:
+        _wait_for(log, "0 errors")
+        time.sleep(0.5)
+        path.write_text(ORCHARD.read_text().replace("difficulty: 9", "difficulty: 99"))
+        _wait_for(log, "1 errors")
+    finally:
+        watching.send_signal(signal.SIGINT)
+        watching.wait(timeout=20)
+    assert "Traceback" not in log.read_text()
+
+
+def _wait_for(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 60
+    while text not in log.read_text():
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(
     "arguments, code, says",
     [
