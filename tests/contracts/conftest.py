@@ -7,15 +7,41 @@ import asyncpg
 import pytest
 
 from mystira.polyglot.store import Store
+from mystira.polyglot.stores.memory import MemoryDocuments
 from mystira.polyglot.stores.postgres.schema import create_table
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from tests.contracts.sample import COLLECTIONS
 
+STORES = ("memory", "sqlite", "postgres")
+DOCUMENT_STORES = ("memory", "sqlite")
+
+Documents = MemoryDocuments | SqliteDocuments
+
+
+class Clock:
+    """Seconds since 1970 that pass only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.25
+
+    def __call__(self) -> float:
+        return self.now_s
+
 
 @pytest.fixture
-async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
-    store = await open_sqlite(tmp_path / "documents.sqlite", COLLECTIONS)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def memory_store(clock: Clock) -> MemoryDocuments:
+    return MemoryDocuments(clock=clock)
+
+
+@pytest.fixture
+async def sqlite_store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteDocuments]:
+    store = await open_sqlite(tmp_path / "documents.sqlite", COLLECTIONS, clock=clock)
     yield store
     store.close()
 
@@ -24,8 +50,10 @@ async def sqlite_store(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
 async def sample_tables(postgres_dsn: str) -> str:
     connection = await asyncpg.connect(postgres_dsn)
     for collection in COLLECTIONS:
-        for statement in create_table(collection):
-            await connection.execute(statement)
+        # Another folder's tests may use this fixture too, and the database is the same.
+        if await connection.fetchval("SELECT to_regclass($1)", collection.table) is None:
+            for statement in create_table(collection):
+                await connection.execute(statement)
     await connection.close()
     return postgres_dsn
 
@@ -37,6 +65,11 @@ async def postgres_store(sample_tables: str, clean_postgres: str) -> AsyncIterat
     await store.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest) -> Store:
+    return request.getfixturevalue(f"{request.param}_store")
+
+
+@pytest.fixture(params=DOCUMENT_STORES)
+def documents(request: pytest.FixtureRequest) -> Documents:
     return request.getfixturevalue(f"{request.param}_store")

@@ -100,6 +100,17 @@ async def filled(store: Store) -> Store:
         (contains("numbers", 2), "af"),
         (negate(contains("numbers", 2)), "bcdegh"),
         (equal("colour", "red"), "d"),
+        (equal("colour", Colour.RED), "d"),
+        (one_of("colour", [Colour.RED, Colour.BLUE]), "de"),
+        (one_of("is_open", [True, None]), "acdefgh"),
+        (one_of("made_at", [NOW]), "a"),
+        (one_of("ratio", [0.5, -0.5]), "ab"),
+        (one_of("title", ["absent"] * 5_000 + ["apple"]), "a"),
+        (one_of("amount", list(range(5_000))), "abfgh"),
+        (any_of(*(equal("amount", number) for number in range(1_500))), "abfgh"),
+        (all_of(*(negate(equal("amount", number)) for number in range(1_500))), "cde"),
+        (prefix("title", "\U00010000"), "h"),
+        (prefix("title", "Apple"), "b"),
         (equal("size", "large"), "d"),
         (less("title", "b"), "abdf"),
         (greater("title", "é"), "egh"),
@@ -111,7 +122,7 @@ async def filled(store: Store) -> Store:
         (negate(all_of(equal("amount", 1), equal("title", "apple"))), "bcdefgh"),
         (negate(negate(greater("amount", 1))), "be"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:80],
 )
 async def test_a_specification_finds(filled: Store, where: Where, ids: str) -> None:
     found = await filled.search(SAMPLES, Query(where=where, order=(Order("id"),)))

@@ -1,18 +1,23 @@
-"""Random specifications over random data: SQLite, PostgreSQL and plain code give the same pages."""
+"""Random specifications over random data: memory, SQLite, PostgreSQL and plain code give the same pages."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mystira.polyglot.matching import select
-from mystira.polyglot.query import AllOf, AnyOf, Compare, Contains, Not, OneOf, Order, Prefix, Query, Where
-from mystira.polyglot.stores.postgres.store import PostgresStore
-from mystira.polyglot.stores.sqlite.store import SqliteDocuments
-from tests.contracts.sample import SAMPLES, Colour, Sample, record_of
+from mystira.polyglot.query import LIMIT_MAX, AllOf, AnyOf, Compare, Contains, Not, OneOf, Order, Prefix, Query, Where
+from mystira.polyglot.store import Store
+from mystira.polyglot.stores.memory import MemoryDocuments
+from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
+from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
+from tests.contracts.sample import COLLECTIONS, SAMPLES, Colour, Sample, record_of
 
 pytestmark = pytest.mark.anyio
 
@@ -95,50 +100,62 @@ def test_every_store_gives_the_same_pages(
     limit: int,
 ) -> None:
     runner, sqlite, postgres = agreeing
-    runner.run(_compare(sqlite, postgres, rows, where, order, limit))
+    runner.run(_empty(sqlite, postgres))
+    stores: tuple[Store, ...] = (MemoryDocuments(), sqlite, postgres)
+    runner.run(_compare(stores, rows, Query(where=where, order=order, limit=limit)))
 
 
-async def _compare(
-    sqlite: SqliteDocuments,
-    postgres: PostgresStore,
-    rows: list[Sample],
-    where: Where,
-    order: tuple[Order, ...],
-    limit: int,
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20, unique=True))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_store_finds_a_float_by_its_exact_value(
+    agreeing: tuple[asyncio.Runner, SqliteDocuments, PostgresStore], ratios: list[float]
 ) -> None:
+    runner, sqlite, postgres = agreeing
+    runner.run(_empty(sqlite, postgres))
+    rows = [Sample(id=str(number), ratio=ratio) for number, ratio in enumerate(ratios)]
+    stores: tuple[Store, ...] = (sqlite, postgres)
+    for at, row in enumerate(rows):
+        runner.run(_fill(stores, [row]))
+        runner.run(_agree(stores, rows[: at + 1], Query(where=Compare("ratio", "=", row.ratio))))
+        runner.run(_agree(stores, rows[: at + 1], Query(where=OneOf("ratio", (row.ratio,)))))
+
+
+async def _compare(stores: tuple[Store, ...], rows: list[Sample], query: Query) -> None:
+    await _fill(stores, rows)
+    seen: list[str] = []
+    for _ in range(len(rows) + 1):
+        page = await _agree(stores, rows, query)
+        seen += (sample.id for sample in page)
+        if len(page) < query.limit:
+            break
+        query = msgspec.structs.replace(query, after=SAMPLES.cursor_of(query, page[-1]))
+    everything = select(SAMPLES, msgspec.structs.replace(query, limit=LIMIT_MAX, after=None), rows)
+    assert seen == [sample.id for sample in everything]
+    for store in stores:
+        assert await store.count(SAMPLES, query.where) == len(everything)
+
+
+async def _fill(stores: tuple[Store, ...], rows: list[Sample]) -> None:
+    for store in stores:
+        for row in rows:
+            await store.write(SAMPLES, record_of(row), None)
+
+
+async def _agree(stores: tuple[Store, ...], rows: list[Sample], query: Query) -> list[Sample]:
+    expected = select(SAMPLES, query, rows)
+    for store in stores:
+        assert [record.entity for record in await store.search(SAMPLES, query)] == expected
+    return expected
+
+
+async def _empty(sqlite: SqliteDocuments, postgres: PostgresStore) -> None:
+    await sqlite._writer.write(lambda connection, position: connection.execute('DELETE FROM "Samples"'))
     async with postgres.connection() as connection:
         await connection.execute("DELETE FROM samples")
-    await _empty(sqlite)
-    for row in rows:
-        await sqlite.write(SAMPLES, record_of(row), None)
-        await postgres.write(SAMPLES, record_of(row), None)
-    query = Query(where=where, order=order, limit=limit)
-    for _ in range(len(rows) + 1):
-        expected = [sample.id for sample in select(SAMPLES, query, rows)]
-        in_sqlite = await sqlite.search(SAMPLES, query)
-        in_postgres = await postgres.search(SAMPLES, query)
-        assert [record.key.id for record in in_sqlite] == expected
-        assert [record.key.id for record in in_postgres] == expected
-        assert [record.entity for record in in_sqlite] == [record.entity for record in in_postgres]
-        if len(expected) < limit:
-            break
-        last = in_sqlite[-1].entity
-        assert isinstance(last, Sample)
-        query = Query(where=where, order=order, limit=limit, after=SAMPLES.cursor_of(query, last))
-    total = len(select(SAMPLES, Query(where=where, limit=1_000), rows))
-    assert await sqlite.count(SAMPLES, where) == await postgres.count(SAMPLES, where) == total
-
-
-async def _empty(sqlite: SqliteDocuments) -> None:
-    await sqlite._writer.write(lambda connection: connection.execute('DELETE FROM "Samples"'))
 
 
 @pytest.fixture
-def agreeing(sample_tables: str, tmp_path: Any) -> Any:
-    from mystira.polyglot.stores.postgres.store import open_postgres
-    from mystira.polyglot.stores.sqlite.store import open_sqlite
-    from tests.contracts.sample import COLLECTIONS
-
+def agreeing(sample_tables: str, tmp_path: Path) -> Iterator[tuple[asyncio.Runner, SqliteDocuments, PostgresStore]]:
     with asyncio.Runner() as runner:
         sqlite = runner.run(open_sqlite(tmp_path / "agree.sqlite", COLLECTIONS))
         postgres = runner.run(open_postgres(sample_tables, COLLECTIONS, connections=2))

@@ -260,5 +260,87 @@ async def test_a_record_never_changes_in_the_readers_hands(store: Store) -> None
     assert msgspec.structs.replace(found, op="other").op == "other"
 
 
+@pytest.mark.parametrize("id", ["nul\x00", "half \ud83d"], ids=["nul", "surrogate"])
+async def test_a_key_that_no_record_can_have_is_simply_not_there(store: Store, id: str) -> None:
+    assert await store.read(SAMPLES, Key("owner", id)) is None
+    assert await store.read(SAMPLES, Key(id, "a")) is None
+
+
 async def test_the_store_answers_a_ping(store: Store) -> None:
     await store.ping()
+
+
+async def test_a_write_is_found_at_once(store: Store) -> None:
+    for number in range(10):
+        await put(store, Sample(id=str(number), title="same", amount=number))
+        assert await store.count(SAMPLES, equal("title", "same")) == number + 1
+
+
+async def test_a_changed_field_is_found_under_its_new_value_only(store: Store) -> None:
+    await put(store, Sample(id="a", title="old", amount=1))
+    await put(store, Sample(id="a", title="new", amount=None))
+    assert await store.count(SAMPLES, equal("title", "old")) == 0
+    assert await store.count(SAMPLES, equal("title", "new")) == 1
+    assert await store.count(SAMPLES, equal("amount", None)) == 1
+
+
+async def test_a_found_record_can_be_the_base_of_a_write(store: Store) -> None:
+    await put(store, Sample(id="a", title="one"))
+    (base,) = await store.search(SAMPLES, Query())
+    await store.write(SAMPLES, record_of(Sample(id="a", title="two"), base=base), base)
+    found = await store.read(SAMPLES, base.key)
+    assert found is not None and found.stamp == Stamp(0, 2)
+
+
+async def test_a_search_gives_whole_records(store: Store) -> None:
+    put_down = await put(store, Sample(id="a", tags=("x",)), op="op-5", handled=("event/1",), extra={"more": 1})
+    assert await store.search(SAMPLES, Query()) == [put_down]
+
+
+async def test_a_write_may_jump_to_a_higher_epoch(store: Store) -> None:
+    base = await put(store, Sample(id="a"))
+    await store.write(SAMPLES, record_of(Sample(id="a"), base=base, stamp=base.stamp.next(7)), base)
+    found = await store.read(SAMPLES, base.key)
+    assert found is not None and (found.stamp, found.parent) == (Stamp(7, 2), Stamp(0, 1))
+
+
+async def test_what_the_entity_does_not_know_goes_when_told_to(store: Store) -> None:
+    await put(store, Sample(id="a"), extra={"unknown": 1})
+    assert (await put(store, Sample(id="a"), extra={})).extra == {}
+
+
+async def test_a_tombstone_in_a_partition_of_its_own_keeps_its_key(store: Store) -> None:
+    base = await put(store, Sample(id="a", owner_id="another"))
+    await store.write(SAMPLES, tombstone_of(base), base)
+    found = await store.read(SAMPLES, Key("another", "a"))
+    assert found is not None and (found.key, found.deleted) == (Key("another", "a"), True)
+    assert await store.read(SAMPLES, Key("owner", "a")) is None
+
+
+async def test_two_rivals_for_a_tombstone_do_not_both_win(store: Store) -> None:
+    base = await put(store, Sample(id="a"))
+    answers = await asyncio.gather(
+        store.write(SAMPLES, tombstone_of(base), base),
+        store.write(SAMPLES, record_of(Sample(id="a", title="lives"), base=base), base),
+        return_exceptions=True,
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "NoneType"]
+
+
+@pytest.mark.parametrize(
+    "id", ["with space", "a/b", "quote\"'", "ümläut 🐉", "x" * 200, "%", "..", "-1", "null", "{}"], ids=str
+)
+async def test_any_text_can_be_a_key(store: Store, id: str) -> None:
+    found = await put(store, Sample(id=id, owner_id=id))
+    assert found.key == Key(id, id)
+    assert [record.key.id for record in await store.search(SAMPLES, Query(where=equal("id", id)))] == [id]
+
+
+async def test_a_refused_write_does_not_spoil_the_writes_beside_it(store: Store) -> None:
+    await put(store, Sample(id="taken"))
+    names = ["a", "taken", "b", "taken", "c"]
+    answers = await asyncio.gather(
+        *(store.write(SAMPLES, record_of(Sample(id=name)), None) for name in names), return_exceptions=True
+    )
+    assert [isinstance(answer, Conflict) for answer in answers] == [False, True, False, True, False]
+    assert await store.count(SAMPLES, EVERYTHING) == 4

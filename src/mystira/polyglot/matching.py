@@ -6,7 +6,19 @@ from typing import Any
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import E
-from mystira.polyglot.query import AllOf, AnyOf, Compare, Contains, Not, OneOf, Prefix, Query, Where, after_cursor
+from mystira.polyglot.query import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Contains,
+    Not,
+    OneOf,
+    Order,
+    Prefix,
+    Query,
+    Where,
+    after_cursor,
+)
 
 
 def matches(where: Where, entity: Any) -> bool:
@@ -34,10 +46,16 @@ def select(collection: Collection[E], query: Query, entities: Iterable[E]) -> li
     """Return the page that the query asks for."""
     query = collection.complete(query)
     where = query.where if query.after is None else AllOf((query.where, after_cursor(query.order, query.after)))
-    found = [entity for entity in entities if matches(where, entity)]
-    for by in reversed(query.order):
+    return sort([entity for entity in entities if matches(where, entity)], query.order)[: query.limit]
+
+
+def sort(entities: Iterable[E], order: Iterable[Order]) -> list[E]:
+    """Return the entities in this order; equal ones stay as they came."""
+    found = list(entities)
+    # Sorting is stable, so sorting by the last field first leaves the first field in charge.
+    for by in reversed(tuple(order)):
         found.sort(key=lambda entity, name=by.field: _sort_key(getattr(entity, name)), reverse=by.descending)
-    return found[: query.limit]
+    return found
 
 
 def _compare(stored: Any, op: str, value: Any) -> bool:

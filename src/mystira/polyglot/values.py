@@ -48,8 +48,31 @@ def is_time(value: Any) -> bool:
     return isinstance(value, datetime) and value.tzinfo is not None and TIME_MIN <= value <= TIME_MAX
 
 
+def is_storable(value: Any) -> bool:
+    """Tell whether every store keeps this value and everything inside it."""
+    kind = type(value)
+    if value is None or kind is bool:
+        return True
+    if kind is str:
+        return is_text(value)
+    if kind is int:
+        return INT_MIN <= value <= INT_MAX
+    if kind is float:
+        return math.isfinite(value)
+    if kind is list or kind is tuple:
+        return all(map(is_storable, value))
+    if kind is dict:
+        return all(map(is_storable, value)) and all(map(is_storable, value.values()))
+    if isinstance(value, msgspec.Struct):
+        return all(is_storable(getattr(value, name)) for name in value.__struct_fields__)
+    return is_time(value) if isinstance(value, datetime) else True
+
+
 def refuse_unstorable(where: str, value: Any) -> None:
     """Raise ValueError, naming the place, if text inside holds NUL or half a surrogate pair, or a number no end."""
+    # Nearly everything is fine, and then no path to the culprit needs to be made.
+    if is_storable(value):
+        return
     if isinstance(value, str):
         if not is_text(value):
             raise ValueError(f"{where}: text with NUL or a lone surrogate cannot be stored")

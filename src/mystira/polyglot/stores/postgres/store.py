@@ -12,6 +12,7 @@ import asyncpg
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.query import Query, Where
 from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, StoreError, Unavailable
+from mystira.polyglot.stores.documents import can_exist
 from mystira.polyglot.stores.postgres.query import Compiled
 from mystira.polyglot.stores.postgres.rows import Rows
 
@@ -53,6 +54,8 @@ class PostgresStore:
 
     async def read(self, collection: Collection[Any], key: Key) -> Record | None:
         """Return the newest committed record, a tombstone included."""
+        if not can_exist(key):
+            return None
         rows = self._rows[collection.name]
         found = await self._first_row(rows.read, rows.key(key), OutcomeOfLoss.NOTHING_WRITTEN)
         return None if found is None else rows.record(tuple(found))

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.fields import FieldKind, time_text
 from mystira.polyglot.query import (
@@ -15,10 +17,13 @@ from mystira.polyglot.query import (
     Order,
     Prefix,
     Query,
+    Scalar,
     Where,
     after_cursor,
 )
 from mystira.polyglot.stores.sqlite.schema import expression, quoted
+
+_encode = msgspec.json.Encoder().encode
 
 LIVE = "NOT deleted AND (expires_at IS NULL OR expires_at > ?)"
 
@@ -46,9 +51,9 @@ class Compiled:
         """Return a condition that is true exactly where the specification holds; elsewhere false or unknown."""
         match where:
             case AllOf(parts):
-                return "(" + " AND ".join(self.where(part) for part in parts) + ")" if parts else "TRUE"
+                return _joined([self.where(part) for part in parts], "AND") if parts else "TRUE"
             case AnyOf(parts):
-                return "(" + " OR ".join(self.where(part) for part in parts) + ")" if parts else "FALSE"
+                return _joined([self.where(part) for part in parts], "OR") if parts else "FALSE"
             case Not(part):
                 # Unknown counts as false, so its negation must be true.
                 return f"({self.where(part)}) IS NOT TRUE"
@@ -57,16 +62,26 @@ class Compiled:
             case Compare(name, op, value):
                 return f"{self._field(name)} {op} {self._value(value)}"
             case OneOf(name, values):
-                known = ", ".join(self._value(value) for value in values if value is not None)
-                found = f"{self._field(name)} IN ({known})"
-                return f"({found} OR {self._field(name)} IS NULL)" if None in values else found
+                return self._one_of(name, values)
             case Prefix(name, text):
-                return f"substr({self._field(name)}, 1, {self._value(len(text))}) = {self._value(text)}"
+                return self._prefix(name, text)
             case Contains(name, part):
                 return self._contains(name, part)
 
     def _from(self, where: Where) -> str:
         return f"FROM {quoted(self.collection.container)} WHERE {LIVE} AND {self.where(where)}"
+
+    def _one_of(self, name: str, values: tuple[Scalar, ...]) -> str:
+        # One parameter for the whole list: no limit on its length, and one statement for all lengths.
+        known = [_plain(value) for value in values if value is not None]
+        found = f"{self._field(name)} IN (SELECT value FROM json_each({self._value(_encode(known).decode())}))"  # noqa: S608
+        return f"({found} OR {self._field(name)} IS NULL)" if None in values else found
+
+    def _prefix(self, name: str, text: str) -> str:
+        # The lower bound lets an index help; alone it would let later text through.
+        field = self._field(name)
+        bound, length, start = self._value(text), self._value(len(text)), self._value(text)
+        return f"({field} >= {bound} AND substr({field}, 1, {length}) = {start})"
 
     def _contains(self, name: str, part: str | int) -> str:
         field = self.collection.by_name[name]
@@ -82,9 +97,19 @@ class Compiled:
         return f"{self._field(by.field)} {'DESC' if by.descending else 'ASC'}"
 
     def _value(self, value: Any) -> str:
-        if isinstance(value, bool):
-            value = int(value)
-        elif isinstance(value, datetime):
-            value = time_text(value)
-        self.values.append(value)
+        self.values.append(_plain(value))
         return "?"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    return time_text(value) if isinstance(value, datetime) else value
+
+
+def _joined(parts: list[str], word: str) -> str:
+    """Return the conditions in one, as a balanced tree: SQLite refuses trees deeper than a thousand."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return f"({_joined(parts[:middle], word)} {word} {_joined(parts[middle:], word)})"

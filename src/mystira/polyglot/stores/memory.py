@@ -1,0 +1,143 @@
+"""Documents in this process's memory: the plainest store that keeps every promise, for tests and storms."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.matching import matches, select
+from mystira.polyglot.query import Query, Where
+from mystira.polyglot.store import Conflict, FeedItem, FeedPage, Key, RangeGone, Record, Unavailable
+from mystira.polyglot.stores.documents import Meter, dump, expiry, load
+from mystira.polyglot.stores.ranges import FeedRange, first_ranges, hash_of, range_named, successors
+
+
+class _Document(NamedTuple):
+    position: int
+    body: bytes
+    expires_at: float | None
+
+
+class _Container:
+    def __init__(self) -> None:
+        self.documents: dict[Key, _Document] = {}
+        self.ranges = list(first_ranges())
+
+
+class MemoryDocuments:
+    """Documents of many containers; nothing outlives the process. `clock` gives seconds since 1970."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._meter = Meter(clock)
+        self._containers: dict[str, _Container] = {}
+        self._position = 0
+        self.charged = self._meter.charged
+        self.throttle = self._meter.limit
+
+    async def read(self, collection: Collection[Any], key: Key) -> Record | None:
+        """Return the newest document, a tombstone included; expired ones are gone."""
+        self._meter.refuse_over_budget()
+        found = self._living(collection).get(key)
+        self._meter.read(collection, len(found.body) if found else 0)
+        return None if found is None else _record(collection, found)
+
+    async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
+        """Keep the document where the base's ETag still stands."""
+        self._meter.refuse_over_budget()
+        body = dump(collection, record)
+        found = self._living(collection).get(record.key)
+        if (found and str(found.position)) != (base and base.token):
+            self._meter.read(collection, 0)
+            raise Conflict(f"{collection.name}: the document is not what the writer read")
+        self._position += 1
+        kept = _Document(self._position, body, expiry(collection, record, self._clock()))
+        self._container(collection).documents[record.key] = kept
+        self._meter.write(collection, len(body))
+
+    async def search(self, collection: Collection[Any], query: Query) -> Sequence[Record]:
+        """Return one page of live documents in the query's order."""
+        self._meter.refuse_over_budget()
+        query = collection.complete(query)
+        records = {record.key: record for record in self._records(collection)}
+        page = select(collection, query, [record.entity for record in records.values()])
+        self._meter.query(collection, query.where)
+        return [records[Key(collection.partition_of(entity), entity.id)] for entity in page]
+
+    async def count(self, collection: Collection[Any], where: Where) -> int:
+        """Return how many live documents there are."""
+        self._meter.refuse_over_budget()
+        collection.check(where)
+        self._meter.query(collection, where)
+        return sum(matches(where, record.entity) for record in self._records(collection))
+
+    async def ping(self) -> None:
+        """Memory always answers."""
+
+    async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
+        """Return the ranges that together cover every partition key now."""
+        return [living.id for living in self._container(collection).ranges]
+
+    async def feed(self, collection: Collection[Any], range_id: str, continuation: str, limit: int) -> FeedPage:
+        """Return the next changes of one range, the newest version of each document only."""
+        self._meter.refuse_over_budget()
+        bounds = self._range(collection, range_id)
+        after = int(continuation or 0)
+        found = [
+            document
+            for key, document in self._living(collection).items()
+            if document.position > after and bounds.holds(hash_of(key.partition))
+        ]
+        page = sorted(found)[:limit]
+        self._meter.read(collection, sum(len(document.body) for document in page))
+        items = [FeedItem(_record(collection, document), document.position) for document in page]
+        return FeedPage(items, str(page[-1].position) if page else continuation, len(found) > limit)
+
+    async def split_range(self, collection: Collection[Any], parent: str) -> Sequence[str]:
+        """Split one range in the middle, as Cosmos DB does when a partition grows; return the two that follow."""
+        bounds = self._range(collection, parent)
+        ranges = self._container(collection).ranges
+        at = ranges.index(bounds)
+        ranges[at : at + 1] = bounds.halves()
+        return [half.id for half in bounds.halves()]
+
+    async def sweep(self) -> int:
+        """Remove expired documents for good; return how many there were."""
+        now_s, swept = self._clock(), 0
+        for container in self._containers.values():
+            kept = {key: document for key, document in container.documents.items() if _lives(document, now_s)}
+            swept += len(container.documents) - len(kept)
+            container.documents = kept
+        return swept
+
+    def _container(self, collection: Collection[Any]) -> _Container:
+        return self._containers.setdefault(collection.container, _Container())
+
+    def _living(self, collection: Collection[Any]) -> dict[Key, _Document]:
+        documents = self._container(collection).documents
+        if collection.time_to_live_s is None:
+            return documents
+        now_s = self._clock()
+        return {key: document for key, document in documents.items() if _lives(document, now_s)}
+
+    def _records(self, collection: Collection[Any]) -> list[Record]:
+        found = (_record(collection, document) for document in self._living(collection).values())
+        return [record for record in found if not record.deleted]
+
+    def _range(self, collection: Collection[Any], range_id: str) -> FeedRange:
+        living = self._container(collection).ranges
+        named = range_named(range_id)
+        heirs = successors(named, living) if named else []
+        if named is None or not heirs:
+            raise Unavailable(f"{collection.container} has no feed range {range_id}")
+        if named not in living:
+            raise RangeGone(heirs)
+        return named
+
+
+def _record(collection: Collection[Any], document: _Document) -> Record:
+    return load(collection, document.body, str(document.position))
+
+
+def _lives(document: _Document, now_s: float) -> bool:
+    return document.expires_at is None or document.expires_at > now_s
