@@ -18,6 +18,7 @@ from tests.contracts.sample import (
     Colour,
     Part,
     Sample,
+    event,
     record_of,
     tombstone_of,
 )
@@ -178,6 +179,17 @@ async def test_text_that_no_other_store_could_keep_is_refused(store: Store, titl
 async def test_times_that_not_every_store_knows_are_refused(store: Store, moment: datetime) -> None:
     with pytest.raises(ValueError, match="made_at"):
         await store.write(SAMPLES, record_of(Sample(id="a", made_at=moment)), None)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"op": "\x00"}, {"extra": {"a": ["\ud800"]}}, {"handled": ("x\x00",)}, {"events": (event(1, "\x00"),)}],
+    ids=lambda changes: next(iter(changes)),
+)
+async def test_bookkeeping_that_no_other_store_could_keep_is_refused(store: Store, changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        await store.write(SAMPLES, record_of(Sample(id="a"), **changes), None)
+    assert await store.read(SAMPLES, Key("owner", "a")) is None
 
 
 @pytest.mark.parametrize("ratio", [float("nan"), float("inf")])

@@ -1,8 +1,9 @@
 """Which single values every store can keep and compare alike."""
 
 import math
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -50,22 +51,35 @@ def is_time(value: Any) -> bool:
 
 def is_storable(value: Any) -> bool:
     """Tell whether every store keeps this value and everything inside it."""
-    kind = type(value)
-    if value is None or kind is bool:
-        return True
-    if kind is str:
-        return is_text(value)
-    if kind is int:
-        return INT_MIN <= value <= INT_MAX
-    if kind is float:
-        return math.isfinite(value)
-    if kind is list or kind is tuple:
-        return all(map(is_storable, value))
-    if kind is dict:
-        return all(map(is_storable, value)) and all(map(is_storable, value.values()))
+    kind: type[Any] = type(value)
+    known = _KNOWN.get(kind)
+    if known is not None:
+        return known(value)
+    if isinstance(value, tuple):
+        return _parts_storable(cast(tuple[Any, ...], value))
     if isinstance(value, msgspec.Struct):
         return all(is_storable(getattr(value, name)) for name in value.__struct_fields__)
-    return is_time(value) if isinstance(value, datetime) else True
+    return True
+
+
+def _parts_storable(parts: Iterable[Any]) -> bool:
+    return all(map(is_storable, parts))
+
+
+def _mapping_storable(mapping: dict[Any, Any]) -> bool:
+    return _parts_storable(mapping) and _parts_storable(mapping.values())
+
+
+_KNOWN: dict[type[Any], Callable[[Any], bool]] = {
+    type(None): lambda value: True,
+    bool: lambda value: True,
+    str: is_text,
+    int: is_int,
+    float: math.isfinite,
+    datetime: is_time,
+    list: _parts_storable,
+    dict: _mapping_storable,
+}
 
 
 def refuse_unstorable(where: str, value: Any) -> None:

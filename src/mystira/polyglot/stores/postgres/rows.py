@@ -72,6 +72,9 @@ class Rows:
 
     def parameters(self, record: Record) -> list[Any]:
         """Return a record's columns; raises ValueError naming the field that no store could keep."""
+        refuse_unstorable(
+            "the record's bookkeeping", (record.key, record.op, record.handled, record.extra, record.events)
+        )
         values: list[Any] = []
         for name, encode, _ in self._columns:
             value = getattr(record.entity, name) if record.entity is not None else None
