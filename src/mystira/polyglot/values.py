@@ -51,8 +51,7 @@ def is_time(value: Any) -> bool:
 
 def is_storable(value: Any) -> bool:
     """Tell whether every store keeps this value and everything inside it."""
-    kind: type[Any] = type(value)
-    known = _KNOWN.get(kind)
+    known = _KNOWN.get(cast(type[Any], type(value)))
     if known is not None:
         return known(value)
     if isinstance(value, tuple):
