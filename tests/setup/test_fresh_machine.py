@@ -72,7 +72,7 @@ def situation(place: Path, name: str) -> Clone:
 @pytest.mark.parametrize(
     "name", ["root in a private home", "root elsewhere", "an ordinary user", "a path of 200 characters"]
 )
-def test_make_run_works_from_nothing_and_again(place: Path, name: str) -> None:
+def test_both_commands_work_from_nothing_and_again(place: Path, name: str) -> None:
     if not IS_ROOT:
         pytest.skip("only root can act as root and as an ordinary user")
     clone = situation(place, name)
@@ -93,9 +93,11 @@ def test_make_run_works_from_nothing_and_again(place: Path, name: str) -> None:
         process.wait(timeout=60)
         assert "Everything is stopped." in log.read_text(), log.read_text()
         assert postgres_of(clone.folder / ".mystira") == []
+    # The whole suite would run this test again; the settings' and the embedded server's tests stand for it.
+    selection = "tests/settings tests/embedded -q -p no:cacheprovider -k 'setting or starts_it'"
+    code, said = clone.make("test", f"ARGS={selection}", log=place / "test.log")
+    assert code == 0 and " passed" in said, said
     if name == "root elsewhere":
-        code, said = clone.make("test", "ARGS=tests/settings -q -p no:cacheprovider", log=place / "test.log")
-        assert code == 0 and " passed" in said, said
         code, said = clone.make("reset", "YES=1", log=place / "reset.log")
         assert code == 0 and not (clone.folder / ".mystira").exists(), said
 
