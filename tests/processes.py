@@ -23,7 +23,7 @@ def free_port() -> int:
 class RunningPlatform:
     """One `mystira run` on a data folder; `output` is what it said."""
 
-    def __init__(self, data: Path, port: int | None = None, **environment: str) -> None:
+    def __init__(self, data: Path, port: int | None = None, *arguments: str, **environment: str) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         given = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIRA_")}
@@ -31,7 +31,7 @@ class RunningPlatform:
         self.log = data.parent / f"run-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mystira", "run"],
+                [sys.executable, "-m", "mystira", "run", *arguments],
                 stdout=log,
                 stderr=log,
                 env=given,

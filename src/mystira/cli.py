@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import msgspec
@@ -236,4 +237,4 @@ def _with_uvloop(work: Awaitable[None]) -> None:
 def _reloading() -> None:
     from watchfiles import run_process
 
-    run_process(Path(__file__).parent, target="mystira run", target_type="command")
+    run_process(Path(__file__).parent, target=f"{quote(sys.executable)} -m mystira run", target_type="command")

@@ -64,6 +64,20 @@ def test_two_that_start_at_once_share_data_and_migrate_once(tmp_path: Path) -> N
     assert postgres_of(tmp_path / "data") == []
 
 
+def test_with_reload_a_change_of_the_code_starts_it_again(tmp_path: Path) -> None:
+    running = RunningPlatform(tmp_path / "data", None, "--reload").wait_until_ready()
+    time.sleep(0.5)
+    os.utime(ROOT / "src" / "mystira" / "settings.py")
+    deadline = time.monotonic() + 60
+    while running.output.count("Mystira is ready") < 2:
+        assert running.process.poll() is None and time.monotonic() < deadline, running.output
+        time.sleep(0.05)
+    os.killpg(running.process.pid, signal.SIGINT)
+    running.process.wait(timeout=60)
+    assert running.output.count("Everything is stopped.") == 2, running.output
+    assert postgres_of(tmp_path / "data") == []
+
+
 def test_a_second_start_is_ready_soon(tmp_path: Path) -> None:
     RunningPlatform(tmp_path / "data").wait_until_ready().stop()
     begun = time.monotonic()
