@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from mystira.polyglot.bus import OutboxPump
-from mystira.polyglot.store import Key, StoreError
+from mystira.polyglot.store import Conflict, Key, StoreError
 from mystira.polyglot.stores.postgres.outbox import claim_events, pending
 from tests.polyglot.counting import COUNTERS, TALLIES, Counter, Ledger, Rig, Tally, raise_counter
 
@@ -61,6 +61,27 @@ async def test_copied_events_are_pruned_from_the_document_without_a_new_stamp(ri
     assert [event.seq for event in before.events] == [1]
     assert (after.events, after.event_seq) == ((), 1)
     assert (after.stamp, after.op, after.entity) == (before.stamp, before.op, before.entity)
+
+
+async def test_what_was_copied_and_delivered_before_is_never_copied_again(rig: Rig) -> None:
+    await rig.works.run(raise_counter, kind=Counter, id="c", by=1)
+    # The follower commits its page, but the pruning of the document gets lost.
+
+    async def lost(*args: object) -> None:
+        raise Conflict("somebody was faster")
+
+    rig.documents.__dict__["write"] = lost
+    await rig.follower().step()
+    del rig.documents.__dict__["write"]
+    pump = OutboxPump(rig.works, rig.postgres, rig.reactions)
+    assert await pump.step() == 1
+    before = await rig.sqlite.read(COUNTERS, Key("c", "c"))
+    assert before is not None and len(before.events) == 1
+    await rig.works.run(raise_counter, kind=Counter, id="c", by=2)
+    await rig.follower().step()
+    assert (await pending(rig.postgres)).waiting == 1
+    after = await rig.sqlite.read(COUNTERS, Key("c", "c"))
+    assert after is not None and after.events == ()
 
 
 async def test_a_failing_reaction_is_retried_then_set_aside_and_other_keys_go_on(rig: Rig) -> None:

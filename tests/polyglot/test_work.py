@@ -100,6 +100,15 @@ async def test_a_lost_answer_is_recognised_even_after_another_write_followed(rig
 
 
 @BOTH
+async def test_a_write_whose_answer_was_lost_is_not_made_again(rig: Rig, kind: type[Counter]) -> None:
+    store = rig.documents if kind is Counter else rig.relational
+    store.plan(2, "after")
+    assert await rig.works.run(raise_counter, kind=kind, id="c", by=1) == 1
+    assert store.calls == ["read", "write", "read"]
+    assert await rig.value(kind) == 1
+
+
+@BOTH
 async def test_what_is_removed_stays_away_and_comes_back_above(rig: Rig, kind: type[Counter]) -> None:
     await rig.works.run(raise_counter, kind=kind, id="c", by=1)
 
