@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from random import Random
-from uuid import UUID
 
 
 def uuid7(now: datetime, random: Random) -> str:
@@ -11,4 +10,5 @@ def uuid7(now: datetime, random: Random) -> str:
     value = (millis << 80) | random.getrandbits(80)
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    return str(UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

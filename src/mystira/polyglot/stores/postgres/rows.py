@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mystira.polyglot.collection import Collection
+from mystira.polyglot.collection import VALUE_CHECKS, Collection
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.fields import SCALARS, Convert
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.postgres.query import quoted
-from mystira.polyglot.values import refuse_unstorable
+from mystira.polyglot.values import is_storable, is_text, refuse_unstorable
 
 BOOKKEEPING = {
     "_stamp": "bigint NOT NULL",
@@ -33,6 +33,7 @@ class _Column(NamedTuple):
     name: str
     encode: Convert | None
     decode: Convert | None
+    is_fine: Callable[[Any], bool]
 
 
 class Rows:
@@ -72,14 +73,17 @@ class Rows:
 
     def parameters(self, record: Record) -> list[Any]:
         """Return a record's columns; raises ValueError naming the field that no store could keep."""
-        refuse_unstorable(
-            "the record's bookkeeping", (record.key, record.op, record.handled, record.extra, record.events)
-        )
+        _refuse_bookkeeping(record)
+        entity = record.entity
         values: list[Any] = []
-        for name, encode, _ in self._columns:
-            value = getattr(record.entity, name) if record.entity is not None else None
-            refuse_unstorable(name, value)
-            values.append(value if value is None or encode is None else encode(value))
+        for name, encode, _, is_fine in self._columns:
+            value = None if entity is None else getattr(entity, name)
+            if value is not None:
+                if not is_fine(value):
+                    refuse_unstorable(name, value)
+                if encode is not None:
+                    value = encode(value)
+            values.append(value)
         if record.entity is None:
             self._name_the_key(values, record.key)
         values += (
@@ -130,7 +134,7 @@ class Rows:
         width = self._width - len(BOOKKEEPING)
         stamp, parent, op, ops, writer, deleted, schema, handled, event_seq, extra = row[width:]
         values: dict[str, Any] = {}
-        for at, (name, _, decode) in enumerate(self._columns):
+        for at, (name, _, decode, _) in enumerate(self._columns):
             value = row[at]
             values[name] = value if value is None or decode is None else decode(value)
         partition = values[self._keys[0]]
@@ -178,8 +182,21 @@ def _column(field: Any) -> _Column:
     if field.kind in SCALARS:
         # PostgreSQL keeps times natively; only enumerations change their form.
         encode = field.to_document if field.kind is not field.kind.TIME else None
-        return _Column(field.name, encode, None)
-    return _Column(field.name, _to_json(field.to_document), _from_json(field.from_document))
+        # Enumerations hold fixed values of the right kind; whatever else is checked by its kind.
+        is_fine = is_storable if encode is not None else VALUE_CHECKS[field.kind]
+        return _Column(field.name, encode, None, is_fine)
+    return _Column(field.name, _to_json(field.to_document), _from_json(field.from_document), is_storable)
+
+
+def _refuse_bookkeeping(record: Record) -> None:
+    if not (is_text(record.op) and is_text(record.key.partition) and is_text(record.key.id)):
+        refuse_unstorable("the record's key and op", (*record.key, record.op))
+    if record.extra:
+        refuse_unstorable("extra", record.extra)
+    if record.handled:
+        refuse_unstorable("handled", record.handled)
+    for event in record.events:
+        refuse_unstorable("events", event.body)
 
 
 def _to_json(convert: Convert | None) -> Callable[[Any], str]:
