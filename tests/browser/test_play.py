@@ -18,6 +18,9 @@ STORY = "The Clockwork Orchard"
 def shoot(page: Page, name: str) -> None:
     """Keep a picture of the page at both widths; nothing may stick out sideways."""
     SHOTS.mkdir(parents=True, exist_ok=True)
+    # A click may have begun to load the next page; there is nothing to measure until it is there.
+    page.wait_for_load_state("load")
+    expect(page.locator("main")).to_be_visible()
     for kind, (width, height) in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide on a {kind}"

@@ -10,7 +10,9 @@ from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.play import actions
 from mystira.play.actions import Seat
-from mystira.play.model.moves import Asked
+from mystira.play.model.moves import Asked, named
+from mystira.play.model.script import Script
+from mystira.play.model.session import GameSession
 from mystira.play.problems import SceneMovedOn, SessionOver, StoryNotFound
 from mystira.play.views import badges, script, session, standing, unfinished
 from mystira.polyglot.work import Work, Works
@@ -130,8 +132,18 @@ async def _shown(request: Request[Any, Any, Any], session_id: str, notice: str =
         "image": next((card.image for card in (await content.story(work, game.scenario_id),) if card), None),
         "badges": await _earned(work, game.id, [player.profile_id for player in game.players]) if game.is_over else (),
     }
+    context["closing"] = _closing_choice(game, played)
     fragment = request.headers.get("hx-request") is not None
     return page(request, "play/_scene.html" if fragment else "play/scene.html", **context)
+
+
+def _closing_choice(game: GameSession, played: Script) -> str:
+    """Return the text of the choice that ended the story without a scene of its own; "" otherwise."""
+    last = game.moves[-1] if game.moves else None
+    if last is None or not last.completed or last.next_scene_id is not None:
+        return ""
+    scene = played.scene(last.scene_id)
+    return next((named(game, played, branch.choice) for branch in scene.branches if branch.id == last.branch_id), "")
 
 
 async def _earned(work: Work, session_id: str, profile_ids: list[str | None]) -> tuple[Any, ...]:
