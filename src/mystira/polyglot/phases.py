@@ -11,7 +11,7 @@ class Leader(StrEnum):
 
 
 class Phase(StrEnum):
-    """Who leads and who follows; data, never a class of its own."""
+    """Who leads and who follows; data, never a class of its own. In the order of a migration."""
 
     COSMOS_ONLY = "CosmosOnly"
     DUAL_WRITE_COSMOS_READ = "DualWriteCosmosRead"
@@ -22,3 +22,8 @@ class Phase(StrEnum):
     def leader(self) -> Leader:
         """The store that commits writes and serves reads in this phase."""
         return Leader.DOCUMENTS if self in (Phase.COSMOS_ONLY, Phase.DUAL_WRITE_COSMOS_READ) else Leader.RELATIONAL
+
+    def is_next_to(self, other: "Phase") -> bool:
+        """Tell whether one step leads from this phase to the other: no phase is ever skipped."""
+        phases = list(Phase)
+        return abs(phases.index(self) - phases.index(other)) == 1

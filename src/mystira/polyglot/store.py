@@ -5,7 +5,9 @@ StoreError
 ├── OutcomeUnknown  the answer was lost: the write may have happened, or may happen yet
 ├── Unavailable     the store cannot be reached (nothing was written)
 ├── Throttled       the store asks to come back later (nothing was written)
-└── TooLarge        the record does not fit (nothing was written)
+├── TooLarge        the record does not fit (nothing was written)
+├── Refused         a constraint beyond the key forbids it (nothing was written)
+└── Held            a transition holds the collection's writes (nothing was written)
 """
 
 from collections.abc import Sequence
@@ -62,6 +64,20 @@ class TooLarge(StoreError):
     """This has become too large to be saved. Nothing was changed."""
 
     kind = Kind.TOO_LARGE
+
+
+class Refused(StoreError):
+    """This does not fit what is there already. Nothing was changed."""
+
+    kind = Kind.CONFLICT
+
+
+class Held(StoreError):
+    """This is being moved just now. Nothing was changed; please try again in a moment."""
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(detail, retry_after_s=retry_after_s)
 
 
 class Key(NamedTuple):
@@ -138,10 +154,23 @@ class Store(Protocol):
         ...
 
 
+class Unreadable(NamedTuple):
+    """A document that does not fit its collection: kept as it is, so that it stops nobody but itself."""
+
+    key: Key
+    stamp: Stamp
+    body: dict[str, Any]
+    error: str
+
+
+Incoming = Record | Unreadable
+"""What comes from the documents."""
+
+
 class FeedItem(NamedTuple):
     """A record as the change feed shows it: the newest version, tombstones included."""
 
-    record: Record
+    record: Incoming
     position: int
 
 
@@ -162,7 +191,13 @@ class RangeGone(StoreError):
 
 
 class DocumentStore(Store, Protocol):
-    """A store whose records carry their own events and are announced by a change feed."""
+    """A store whose records carry their own events and are announced by a change feed.
+
+    `reads_are_current` says that a read shows the newest committed version whoever wrote it; elsewhere only a
+    conditional write proves that what was read still stands.
+    """
+
+    reads_are_current: bool
 
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
         """Return the ranges that together cover every partition key now."""

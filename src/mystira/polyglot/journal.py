@@ -1,0 +1,291 @@
+"""What replication keeps on the relational side. Each call is one transaction, whole or not at all.
+
+PostgreSQL and the simulated store of the storms keep the same promises (`tests/contracts/test_journal*.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import Change, Control
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.merge import Standing
+from mystira.polyglot.store import Incoming, Key, Record, Store, StoredEvent
+
+
+class Stream(StrEnum):
+    """The two readers of a change feed. Both merge; only FOLLOW carries events."""
+
+    FOLLOW = "follow"
+    BACKFILL = "backfill"
+
+
+class Move(NamedTuple):
+    """A step of one stream's position in one feed range: valid only while the stored one is `expected`."""
+
+    stream: Stream
+    range_id: str
+    expected: str
+    continuation: str
+    caught_up: bool = False
+
+
+class Merged(msgspec.Struct, frozen=True, kw_only=True):
+    """What one merge did. received = applied + same + superseded + parked + conflicts.
+
+    `through` tells for each key with events how far they have been copied, so that the document can be pruned.
+    """
+
+    applied: int = 0
+    same: int = 0
+    superseded: int = 0
+    parked: int = 0
+    conflicts: int = 0
+    through: Mapping[Key, int] = {}
+
+
+class RangePosition(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a stream stands in one feed range. `caught_up` once it has reached the end."""
+
+    range_id: str
+    continuation: str
+    caught_up: bool = False
+    moved_at: datetime | None = None
+
+
+class RelayTask(msgspec.Struct, frozen=True, kw_only=True):
+    """One key whose row the documents do not hold yet; `stamp` is the row's when it was last enqueued."""
+
+    collection: str
+    key: Key
+    stamp: Stamp
+    attempts: int = 0
+
+
+class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One fact waiting to be delivered; `attempts` counts the failed ones."""
+
+    position: int
+    event_id: str
+    collection: str
+    partition: str
+    id: str
+    seq: int
+    type: str
+    body: dict[str, Any]
+    occurred_at: datetime
+    correlation_id: str
+    attempts: int
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    """How much waits: due or soon due, failed at least once, and set aside for a person."""
+
+    waiting: int
+    retrying: int
+    parked: int
+
+
+class LetterKind(StrEnum):
+    """Why a key is in the dead letters."""
+
+    MERGE = "merge"
+    UNREADABLE = "unreadable"
+    DIVERGENT = "divergent"
+    CONFLICT = "conflict"
+    RELAY = "relay"
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that could not be carried over, or that lost against another: kept whole until a person decides.
+
+    `payload` is the whole document; `rival` what stood against it. `next_try_at` None means: nobody tries by itself.
+    """
+
+    collection: str
+    key: Key
+    kind: LetterKind
+    stamp: Stamp
+    op: str = ""
+    payload: dict[str, Any] = {}
+    rival: dict[str, Any] = {}
+    error: str = ""
+    attempts: int = 1
+    next_try_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Chooses dead letters; None means any."""
+
+    collection: str | None = None
+    kind: LetterKind | None = None
+    key: Key | None = None
+    parked: bool | None = None
+    due_at: datetime | None = None
+    limit: int = 200
+
+
+class Backfill(msgspec.Struct, frozen=True, kw_only=True):
+    """The filling of one collection's relational copy. Budgets of None do not limit."""
+
+    collection: str
+    state: str = "running"
+    units_per_s: float | None = None
+    latency_ms: float | None = None
+    seen: int = 0
+    seconds: float = 0.0
+    total_low: int = 0
+    total_high: int = 0
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Journal(Protocol):
+    """Control rows, positions, merges, outboxes, dead letters."""
+
+    async def control(self, name: str) -> Control | None:
+        """Return the collection's control row."""
+        ...
+
+    async def declare(self, control: Control) -> Control:
+        """Make the row unless there is one; return what stands."""
+        ...
+
+    async def change(
+        self, before: Control, after: Control, change: Change, *, drained: bool = False, refill: bool = False
+    ) -> None:
+        """Replace the row that has `before.n`, alone: it waits for every fenced write. The change goes on record.
+
+        Conflict when the row has another `n`, or, with `drained`, while the collection's relay outbox holds anything.
+        """
+        ...
+
+    async def note(self, change: Change) -> None:
+        """Put a verb on record that changes no control row."""
+        ...
+
+    async def history(self, name: str, limit: int = 100) -> Sequence[Change]:
+        """Return what was done to a collection, the newest first."""
+        ...
+
+    async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int) -> None:
+        """Write under the fence: only while the row is OPEN at this very `n` (else Conflict), together with the events
+        and, where documents follow, a task for the relay. Like `Store.write` otherwise."""
+        ...
+
+    async def merge(
+        self, collection: Collection[Any], items: Sequence[Incoming], now: datetime, move: Move | None = None
+    ) -> Merged:
+        """Judge and take in what came from the documents, under the fence, position and events included.
+
+        Conflict, and nothing done, when the position is no longer `move.expected`. Rows change only where the
+        collection's copy is kept. What a constraint refuses is parked alone and stops nobody else.
+        """
+        ...
+
+    async def standing(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Standing]:
+        """Return what the relational copy holds of these keys."""
+        ...
+
+    async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
+        """Return where a stream stands in every range it has begun."""
+        ...
+
+    async def lease_range(self, name: str, move: Move, owner: str, now: datetime, lease_s: float) -> str | None:
+        """Take or renew a range for one worker; return its continuation, None while another one has it."""
+        ...
+
+    async def split_range(self, name: str, stream: Stream, range_id: str, successors: Sequence[str]) -> None:
+        """Let the ranges that follow a split go on where the split one stood; repeating it changes nothing."""
+        ...
+
+    async def forget_positions(self, name: str, stream: Stream) -> None:
+        """Let a stream begin anew."""
+        ...
+
+    async def relay_claim(self, limit: int, now: datetime, lease_s: float, name: str | None = None) -> list[RelayTask]:
+        """Lease due relay tasks, the longest waiting first."""
+        ...
+
+    async def relay_confirm(self, collection: Collection[Any], task: RelayTask, sent: Stamp) -> None:
+        """Forget the task if the row is still what was sent, and remember what the documents now hold."""
+        ...
+
+    async def relay_retry(self, task: RelayTask, error: str, next_try_at: datetime | None) -> None:
+        """Try again later; with None set it aside for a person."""
+        ...
+
+    async def relay_refill(self, collection: Collection[Any], n: int) -> None:
+        """Enqueue every row, tombstones included, and mark the control row `complete` if it still has this `n`."""
+        ...
+
+    async def relay_pending(self, name: str) -> Pending:
+        """Count the relay tasks of a collection."""
+        ...
+
+    async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
+        """Return dead letters, the oldest first."""
+        ...
+
+    async def letter_put(self, letter: DeadLetter) -> None:
+        """Keep a dead letter, or replace the one of the same key, kind and stamp."""
+        ...
+
+    async def letter_drop(self, letter: DeadLetter) -> bool:
+        """Forget a dead letter; False when it had gone already."""
+        ...
+
+    async def backfill(self, name: str) -> Backfill | None:
+        """Return the state of a collection's backfill."""
+        ...
+
+    async def backfill_put(self, job: Backfill) -> None:
+        """Keep the state of a backfill."""
+        ...
+
+    async def backfill_add(self, name: str, seen: int, seconds: float) -> None:
+        """Add to a backfill's counts."""
+        ...
+
+    async def claim_events(self, limit: int, now: datetime, lease_s: float) -> list[OutboxEvent]:
+        """Lease the oldest due events, at most the first of each key; an unsettled one comes again after the lease."""
+        ...
+
+    async def settle(self, events: Sequence[OutboxEvent]) -> None:
+        """Forget events whose every effect has committed."""
+        ...
+
+    async def retry(self, event: OutboxEvent, error: str, next_try_at: datetime) -> None:
+        """Try an event again later; the later events of its key wait for it."""
+        ...
+
+    async def park(self, event: OutboxEvent, error: str, now: datetime) -> None:
+        """Set an event aside for a person; the later events of its key wait, those of other keys do not."""
+        ...
+
+    async def pending(self) -> Pending:
+        """Count what waits in the event outbox."""
+        ...
+
+    async def settled_marks(self, marks: Sequence[str]) -> frozenset[str]:
+        """Return the handled marks whose delivery can never come again."""
+        ...
+
+
+class RelationalStore(Store, Protocol):
+    """A store of records that also keeps the journal of replication."""
+
+    @property
+    def journal(self) -> Journal:
+        """What replication keeps beside the records."""
+        ...
+
+
+def copied(events: Sequence[StoredEvent], through: int) -> tuple[StoredEvent, ...]:
+    """Return the events that have been copied before and can leave their document."""
+    return tuple(event for event in events if event.seq <= through)

@@ -1,0 +1,79 @@
+"""The one merge: what a record that comes from the documents means for the relational copy. Pure.
+
+Inline dual write, change feed, backfill, retries, repair and the reverse relay all ask `judge`. Order, repetition and
+delay of records stop mattering; only leaving one out would matter.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.phases import Leader
+from mystira.polyglot.store import Record
+
+
+class Verdict(StrEnum):
+    """What to do with an incoming record."""
+
+    APPLY = "apply"
+    SAME = "same"
+    SUPERSEDED = "superseded"
+    DIVERGENT = "divergent"
+    CONFLICT = "conflict"
+
+
+class Standing(NamedTuple):
+    """What the relational copy holds of a key. `seen` is the newest stamp known to have been in the documents."""
+
+    stamp: Stamp
+    op: str
+    recent_ops: tuple[str, ...]
+    seen: Stamp
+
+
+def judge(incoming: Record, standing: Standing | None, leader: Leader) -> Verdict:
+    """Return what an incoming document means beside what stands, given who leads."""
+    if standing is None:
+        return Verdict.APPLY
+    if leader is Leader.DOCUMENTS:
+        return _follow(incoming, standing)
+    return _look_for_straggler(incoming, standing)
+
+
+def _follow(incoming: Record, standing: Standing) -> Verdict:
+    if is_newer(incoming.stamp, standing.stamp):
+        return Verdict.APPLY
+    if incoming.stamp < standing.stamp:
+        return Verdict.SUPERSEDED
+    # One write has one op, so the same stamp under another op is another body: somebody broke a rule.
+    return Verdict.SAME if incoming.op == standing.op else Verdict.DIVERGENT
+
+
+def _look_for_straggler(incoming: Record, standing: Standing) -> Verdict:
+    if (incoming.stamp, incoming.op) == (standing.stamp, standing.op):
+        return Verdict.SAME
+    if not is_straggler(incoming, standing):
+        return Verdict.SUPERSEDED
+    # Its parent is what stands, so nothing was written since it was read: it simply came late.
+    return Verdict.APPLY if continues(incoming, standing) else Verdict.CONFLICT
+
+
+def is_newer(incoming: Stamp, standing: Stamp) -> bool:
+    """Tell whether the incoming stamp supersedes the one that stands."""
+    return incoming > standing
+
+
+def is_straggler(incoming: Record, standing: Standing) -> bool:
+    """Tell whether a document holds an app's write that the relational side, which leads, has not heard of.
+
+    Echoes of the relay are told by their stamp. An op that stands already was repeated after the cut-over by the
+    client that never got its answer.
+    """
+    if incoming.stamp <= standing.seen or incoming.writer == "relay":
+        return False
+    return not (incoming.op == standing.op or incoming.op in standing.recent_ops)
+
+
+def continues(incoming: Record, standing: Standing) -> bool:
+    """Tell whether the incoming write was made on top of exactly what stands."""
+    return incoming.parent == standing.stamp
