@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
+import secrets
 import signal
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,14 +16,17 @@ from mystira.content import views as content_views
 from mystira.content.commands import check_file, import_checked, import_folder
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.scenario import Scenario
+from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
+from mystira.polyglot.deadletters import retry_due
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.loops import Wake, keep_doing
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.reaction import Reactions
+from mystira.polyglot.relay import ReverseRelay
+from mystira.polyglot.replication import Replication
 from mystira.polyglot.stores.postgres.embedded import attach, remove
-from mystira.polyglot.stores.postgres.outbox import settled_marks
 from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
@@ -70,12 +75,7 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
 @asynccontextmanager
 async def working(platform: Platform) -> AsyncGenerator[None]:
     """Carry events from documents to the outbox and from the outbox to the reactions, until the end."""
-    follower = FeedFollower(COLLECTIONS, platform.documents, platform.relational)
-    pump = OutboxPump(platform.works, platform.relational, platform.reactions)
-    loops = [
-        asyncio.create_task(keep_doing("feed", follower.step, platform.wake)),
-        asyncio.create_task(keep_doing("outbox", pump.step, platform.wake)),
-    ]
+    loops = [asyncio.create_task(keep_doing(name, step, platform.wake)) for name, step in _steps(platform).items()]
     try:
         yield
     finally:
@@ -86,10 +86,21 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
 
 async def settle(platform: Platform) -> None:
     """Carry everything that waits onward now, without loops: for commands that end at once, and for tests."""
-    follower = FeedFollower(COLLECTIONS, platform.documents, platform.relational)
-    pump = OutboxPump(platform.works, platform.relational, platform.reactions)
-    while await follower.step() + await pump.step():
+    steps = _steps(platform).values()
+    while sum([await step() for step in steps]):
         continue
+
+
+def _steps(platform: Platform) -> dict[str, Callable[[], Awaitable[int]]]:
+    """Return what carries changes onward, one step each."""
+    r = platform.replication
+    return {
+        "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, owner=r.name).step,
+        "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
+        "backfill": Backfiller(r, steady=time.monotonic).step,
+        "dead letters": lambda: retry_due(r),
+        "outbox": OutboxPump(platform.works, r.journal, platform.reactions).step,
+    }
 
 
 async def serve(settings: Settings, report: Report) -> None:
@@ -176,9 +187,10 @@ def _wired(settings: Settings, documents: SqliteDocuments, relational: PostgresS
         documents=documents,
         relational=relational,
         committed=wake.ring,
-        settled=lambda marks: settled_marks(relational, marks),
     )
-    return Platform(settings, works, documents, relational, Reactions(REACTIONS), wake, key)
+    # The name tells this process from others in leases; it is made anew at each start, as its leases are.
+    replication = Replication(works.catalog, documents, relational, name=f"mystira-{secrets.token_hex(4)}")
+    return Platform(settings, works, documents, relational, Reactions(REACTIONS), wake, key, replication)
 
 
 def _make_folder(folder: Path, setting: str) -> None:

@@ -11,9 +11,8 @@ from datetime import timedelta
 import structlog
 
 from mystira.polyglot.events import EventTypes
+from mystira.polyglot.journal import Journal, OutboxEvent
 from mystira.polyglot.reaction import Reactions
-from mystira.polyglot.stores.postgres.outbox import OutboxEvent, claim_events, park, retry, settle
-from mystira.polyglot.stores.postgres.store import PostgresStore
 from mystira.polyglot.work import Works
 
 log = structlog.get_logger(__name__)
@@ -27,19 +26,19 @@ BACK_OFF_S_MAX = 60.0
 class OutboxPump:
     """Delivers the outbox to this process's reactions; several processes may pump at once."""
 
-    def __init__(self, works: Works, store: PostgresStore, reactions: Reactions, *, at_once: int = 8) -> None:
+    def __init__(self, works: Works, journal: Journal, reactions: Reactions, *, at_once: int = 8) -> None:
         self._works = works
-        self._store = store
+        self._journal = journal
         self._reactions = reactions
         self._types = EventTypes(reactions.events)
         self._at_once = asyncio.Semaphore(at_once)
 
     async def step(self) -> int:
         """Deliver one batch; return how many facts were settled, retried or parked."""
-        events = await claim_events(self._store, BATCH, self._works.clock(), LEASE_S)
+        events = await self._journal.claim_events(BATCH, self._works.clock(), LEASE_S)
         if events:
             delivered = await asyncio.gather(*(self._deliver(event) for event in events))
-            await settle(self._store, [event for event, done in zip(events, delivered, strict=True) if done])
+            await self._journal.settle([event for event, done in zip(events, delivered, strict=True) if done])
         return len(events)
 
     async def _deliver(self, stored: OutboxEvent) -> bool:
@@ -58,7 +57,7 @@ class OutboxPump:
         now = self._works.clock()
         log.warning("reaction_failed", fact=stored.type, event_id=stored.event_id, attempts=stored.attempts + 1)
         if stored.attempts + 1 >= ATTEMPTS_MAX:
-            await park(self._store, stored, error, now)
+            await self._journal.park(stored, error, now)
         else:
             pause_s = min(0.2 * (1 << stored.attempts), BACK_OFF_S_MAX)
-            await retry(self._store, stored, error, now + timedelta(seconds=pause_s))
+            await self._journal.retry(stored, error, now + timedelta(seconds=pause_s))

@@ -11,6 +11,8 @@ from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.store import Record
 
+UNSTAMPED = Stamp()
+
 
 class Verdict(StrEnum):
     """What to do with an incoming record."""
@@ -33,6 +35,9 @@ class Standing(NamedTuple):
 
 def judge(incoming: Record, standing: Standing | None, leader: Leader) -> Verdict:
     """Return what an incoming document means beside what stands, given who leads."""
+    if incoming.stamp == UNSTAMPED:
+        # Software that knows no stamps wrote it. The follower stamps it where documents lead, and then it comes again.
+        return Verdict.SUPERSEDED if leader is Leader.DOCUMENTS else Verdict.CONFLICT
     if standing is None:
         return Verdict.APPLY
     if leader is Leader.DOCUMENTS:

@@ -175,11 +175,12 @@ class FeedItem(NamedTuple):
 
 
 class FeedPage(NamedTuple):
-    """What a feed range shows after a continuation, oldest change first, one item a key."""
+    """What a feed range shows after a continuation, oldest change first, one item a key; `charge` in request units."""
 
     items: Sequence[FeedItem]
     continuation: str
     has_more: bool
+    charge: float = 0.0
 
 
 class RangeGone(StoreError):

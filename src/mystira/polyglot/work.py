@@ -1,7 +1,7 @@
 """The unit of work: reads, stages one change with its events, and commits it where the collection is led."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from random import Random, SystemRandom
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
@@ -10,29 +10,30 @@ import msgspec
 
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.commit import Sender, is_in_history
 from mystira.polyglot.entity import E, Entity, Event, Stamp
 from mystira.polyglot.events import store_event
 from mystira.polyglot.ids import uuid7
-from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.journal import RelationalStore
+from mystira.polyglot.leadership import Leadership, Term
+from mystira.polyglot.phases import Leader
 from mystira.polyglot.query import EVERYTHING, Order, Query, Scalar, Where
 from mystira.polyglot.store import (
     RECENT_OPS_MAX,
     Conflict,
     DocumentStore,
     Key,
-    OutcomeUnknown,
     Record,
     Store,
     StoredEvent,
+    StoreError,
     Throttled,
-    Unavailable,
 )
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS_MAX = 12
-RESENDS_MAX = 5
 THROTTLE_S_MAX = 1.0
 HANDLED_PRUNE = 32
 HANDLED_MAX = 1_000
@@ -43,10 +44,6 @@ class Found(msgspec.Struct, Generic[E], frozen=True):
 
     items: tuple[E, ...]
     after: tuple[Scalar, ...] | None
-
-
-async def _none_settled(marks: Sequence[str]) -> Set[str]:
-    return frozenset()
 
 
 class AlreadyHandled(Exception):
@@ -61,35 +58,35 @@ class Works:
         catalog: Catalog,
         *,
         documents: DocumentStore,
-        relational: Store,
-        phase_of: Callable[[Collection[Any]], Phase] = lambda collection: collection.phase,
+        relational: RelationalStore,
+        leadership: Leadership | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Random | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         committed: Callable[[], None] = lambda: None,
-        settled: Callable[[Sequence[str]], Awaitable[Set[str]]] | None = None,
     ) -> None:
-        """`committed` is called after each commit: a wake-up for whoever carries changes onward.
-
-        `settled` tells which handled marks belong to deliveries that can never come again.
-        """
+        """`committed` is called after each commit: a wake-up for whoever carries changes onward."""
         self.catalog = catalog
         self.documents = documents
         self.relational = relational
-        self.phase_of = phase_of
+        self.leadership = leadership or Leadership(documents, relational.journal, clock=clock)
         self.clock = clock
         self.random = random or SystemRandom()
         self.sleep = sleep
         self.committed = committed
-        self.settled = settled or _none_settled
+        self.sender = Sender(documents, relational, self.leadership, clock=clock, pause=self.pause, sleep=sleep)
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
         """Return a new unit of work. `mark` names the event that it answers, for effect-once reactions."""
         return Work(self, op=op, correlation_id=correlation_id, mark=mark)
 
-    def leader(self, collection: Collection[Any]) -> Store:
-        """Return the store that commits this collection's writes and serves its reads now."""
-        return self.documents if self.phase_of(collection).leader is Leader.DOCUMENTS else self.relational
+    async def close(self) -> None:
+        """Let the second writes of commits that were answered already come to their end."""
+        await self.sender.close()
+
+    def store_of(self, term: Term) -> Store:
+        """Return the store that leads in this term."""
+        return self.documents if term.leader is Leader.DOCUMENTS else self.relational
 
     async def run(
         self, action: Callable[Concatenate["Work", P], Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -118,6 +115,8 @@ class Works:
             except Conflict:
                 if attempt + 1 == ATTEMPTS_MAX:
                     raise
+                # Every attempt has the same op: an earlier one that arrived after all is recognised by the next.
+                command = msgspec.structs.replace(command, op=work.op)
                 await self.pause(attempt, 0.002)
             except Throttled as throttled:
                 if attempt + 1 == ATTEMPTS_MAX or throttled.retry_after_s > THROTTLE_S_MAX:
@@ -157,8 +156,9 @@ class Work:
         self._correlation_id = correlation_id
         self._mark = mark
         self._seen: dict[tuple[str, Key], Record | None] = {}
+        self._terms: dict[str, Term] = {}
         self._staged: _Staged | None = None
-        self._committed = False
+        self._committed: Record | None = None
 
     @property
     def op(self) -> str:
@@ -204,7 +204,8 @@ class Work:
         collection = self._works.catalog.of(entity)
         # One more than asked for tells whether another page follows.
         query = Query(where=where, order=order, limit=limit + 1, after=after)
-        records = await self._works.leader(collection).search(collection, query)
+        store = self._works.store_of(await self._term(collection))
+        records = await store.search(collection, query)
         for record in records:
             self._seen.setdefault((collection.name, record.key), record)
         items = tuple(cast(E, record.entity) for record in records[:limit])
@@ -213,7 +214,7 @@ class Work:
     async def count(self, entity: type[E], where: Where = EVERYTHING) -> int:
         """Return how many entities fit."""
         collection = self._works.catalog.of(entity)
-        return await self._works.leader(collection).count(collection, where)
+        return await self._works.store_of(await self._term(collection)).count(collection, where)
 
     def save(self, entity: Entity, *events: Event) -> None:
         """Stage the new state of one aggregate and the facts that go with it."""
@@ -238,21 +239,41 @@ class Work:
 
         A lost answer is resolved by reading again; OutcomeUnknown is raised only when that fails as well.
         """
-        if self._staged is None or self._committed:
+        if self._staged is None or self._committed is not None:
             return
         staged = self._staged
         base = await self._base(staged)
         if base is not None and self._mark and self._mark in base.handled:
             raise AlreadyHandled
-        if base is None or not _is_in_history(self.op, base):
-            await self._write(staged, base, self._record(staged, base, await self._handled(base)))
-        self._committed = True
+        if base is not None and is_in_history(self.op, base):
+            self._committed = base
+            return
+        term = await self._term(staged.collection)
+        record = self._record(staged, base, await self._handled(base), term)
+        await self._works.sender.send(staged.collection, record, base, term)
+        self._committed = record
         self._works.committed()
+        await self._works.sender.follow_up(staged.collection, record, term.control.phase)
+
+    @property
+    def stamp(self) -> Stamp:
+        """The stamp of what this work has committed: a later read can ask for at least this."""
+        assert self._committed is not None, "only a committed work has a stamp"
+        return self._committed.stamp
+
+    async def _term(self, collection: Collection[Any]) -> Term:
+        """Return the term in which this work reads a collection: what it reads and writes comes from one leader."""
+        term = self._terms.get(collection.name)
+        if term is None:
+            leadership = self._works.leadership
+            term = self._terms[collection.name] = leadership.held(collection) or await leadership.term(collection)
+        return term
 
     async def _read(self, collection: Collection[Any], key: Key) -> Record | None:
         at = (collection.name, key)
         if at not in self._seen:
-            self._seen[at] = await self._works.leader(collection).read(collection, key)
+            store = self._works.store_of(await self._term(collection))
+            self._seen[at] = await store.read(collection, key)
         return self._seen[at]
 
     async def _base(self, staged: _Staged) -> Record | None:
@@ -274,21 +295,29 @@ class Work:
         """Return the marks the next version carries: a settled delivery cannot come again, so its mark may go."""
         marks = base.handled if base else ()
         if len(marks) >= HANDLED_PRUNE:
-            settled = await self._works.settled(marks)
+            settled = await self._settled(marks)
             marks = tuple(mark for mark in marks if mark not in settled)
         if len(marks) >= HANDLED_MAX:
             # A forgotten mark would let an effect happen twice; waiting for the bus is the lesser evil.
             raise Throttled(0.5)
         return (*marks, self._mark) if self._mark else marks
 
-    def _record(self, staged: _Staged, base: Record | None, handled: tuple[str, ...]) -> Record:
-        parent = base.stamp if base else Stamp()
+    async def _settled(self, marks: tuple[str, ...]) -> frozenset[str]:
+        try:
+            return await self._works.relational.journal.settled_marks(marks)
+        except StoreError:
+            # Marks may stay longer than needed; an outage of the outbox is no reason to refuse a write.
+            return frozenset()
+
+    def _record(self, staged: _Staged, base: Record | None, handled: tuple[str, ...], term: Term) -> Record:
+        control = term.control
+        parent = base.stamp if base else Stamp(0, control.floor)
         events = self._events(staged, base.event_seq if base else 0)
         return Record(
             key=staged.key,
             entity=staged.entity,
-            stamp=parent.next(epoch=parent.epoch),
-            parent=parent,
+            stamp=parent.next(epoch=control.epoch),
+            parent=parent if base else Stamp(),
             op=self.op,
             recent_ops=((base.op, *base.recent_ops)[:RECENT_OPS_MAX] if base else ()),
             schema=staged.collection.schema,
@@ -309,41 +338,3 @@ class Work:
             )
             for at, event in enumerate(staged.events, start=1)
         )
-
-    async def _write(self, staged: _Staged, base: Record | None, record: Record) -> None:
-        store = self._works.leader(staged.collection)
-        for attempt in range(RESENDS_MAX):
-            try:
-                await store.write(staged.collection, record, base)
-            except Throttled as throttled:
-                if throttled.retry_after_s > THROTTLE_S_MAX:
-                    raise
-                await self._works.sleep(throttled.retry_after_s)
-            except OutcomeUnknown:
-                if await self._arrived(store, staged, base):
-                    return
-                await self._works.pause(attempt, 0.01)
-            except Conflict:
-                # An earlier send of this very write may have arrived late, so a conflict is not yet a refusal.
-                if attempt and await self._arrived(store, staged, base):
-                    return
-                raise
-            else:
-                return
-        raise OutcomeUnknown(f"{staged.collection.name}: no answer to {RESENDS_MAX} sends")
-
-    async def _arrived(self, store: Store, staged: _Staged, base: Record | None) -> bool:
-        """Tell whether this work's write is in the record's history; raise Conflict if another's is instead."""
-        try:
-            found = await store.read(staged.collection, staged.key)
-        except Unavailable as error:
-            raise OutcomeUnknown(f"{staged.collection.name}: neither the write nor a read was answered") from error
-        if found is not None and _is_in_history(self.op, found):
-            return True
-        if (found and found.stamp) != (base and base.stamp):
-            raise Conflict(f"{staged.collection.name}: another write came first")
-        return False
-
-
-def _is_in_history(op: str, record: Record) -> bool:
-    return op == record.op or op in record.recent_ops

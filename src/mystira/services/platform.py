@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from mystira.polyglot.loops import Wake
 from mystira.polyglot.reaction import Reactions
+from mystira.polyglot.replication import Replication
 from mystira.polyglot.stores.postgres.store import PostgresStore
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments
 from mystira.polyglot.work import Works
@@ -20,3 +21,4 @@ class Platform(NamedTuple):
     reactions: Reactions
     wake: Wake
     key: bytes
+    replication: Replication

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.envelope import from_document, to_document
+from mystira.polyglot.envelope import from_document, to_document, unreadable
 from mystira.polyglot.query import AllOf, Compare, Where
-from mystira.polyglot.store import Key, Record, Throttled, TooLarge
+from mystira.polyglot.store import Incoming, Key, Record, Throttled, TooLarge
 from mystira.polyglot.values import is_text, refuse_unstorable
 
 DOCUMENT_BYTES_MAX = 2 * 1024 * 1024
@@ -46,6 +46,15 @@ def dump(collection: Collection[Any], record: Record) -> bytes:
 def load(collection: Collection[Any], body: str | bytes, token: str) -> Record:
     """Return the record of a document in JSON."""
     return from_document(collection, _decode(body), token)
+
+
+def load_item(collection: Collection[Any], body: str | bytes, token: str) -> Incoming:
+    """Return the record of a document as the feed shows it: one that does not fit its collection stops nobody else."""
+    document = _decode(body)
+    try:
+        return from_document(collection, document, token)
+    except (ValueError, KeyError, TypeError) as error:
+        return unreadable(collection, document, f"{type(error).__name__}: {error}")
 
 
 def expiry(collection: Collection[Any], record: Record, now_s: float) -> float | None:

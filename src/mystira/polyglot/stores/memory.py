@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.matching import matches, select
 from mystira.polyglot.query import Query, Where
-from mystira.polyglot.store import Conflict, FeedItem, FeedPage, Key, RangeGone, Record, Unavailable
-from mystira.polyglot.stores.documents import Meter, dump, expiry, load
+from mystira.polyglot.store import Conflict, FeedItem, FeedPage, Incoming, Key, RangeGone, Record, Unavailable
+from mystira.polyglot.stores.documents import Meter, dump, expiry, load, load_item
 from mystira.polyglot.stores.ranges import FeedRange, first_ranges, hash_of, range_named, successors
 
 
@@ -26,6 +26,8 @@ class _Container:
 
 class MemoryDocuments:
     """Documents of many containers; nothing outlives the process. `clock` gives seconds since 1970."""
+
+    reads_are_current = True
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -90,8 +92,9 @@ class MemoryDocuments:
         ]
         page = sorted(found)[:limit]
         self._meter.read(collection, sum(len(document.body) for document in page))
-        items = [FeedItem(_record(collection, document), document.position) for document in page]
-        return FeedPage(items, str(page[-1].position) if page else continuation, len(found) > limit)
+        items = [FeedItem(_item(collection, document), document.position) for document in page]
+        after = str(page[-1].position) if page else continuation
+        return FeedPage(items, after, len(found) > limit, self._meter.last_charge)
 
     async def split_range(self, collection: Collection[Any], parent: str) -> Sequence[str]:
         """Split one range in the middle, as Cosmos DB does when a partition grows; return the two that follow."""
@@ -137,6 +140,10 @@ class MemoryDocuments:
 
 def _record(collection: Collection[Any], document: _Document) -> Record:
     return load(collection, document.body, str(document.position))
+
+
+def _item(collection: Collection[Any], document: _Document) -> Incoming:
+    return load_item(collection, document.body, str(document.position))
 
 
 def _lives(document: _Document, now_s: float) -> bool:

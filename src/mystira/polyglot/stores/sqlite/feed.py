@@ -5,7 +5,7 @@ from typing import Any
 
 import apsw
 
-from mystira.polyglot.store import FeedItem, FeedPage, RangeGone, Record, Unavailable
+from mystira.polyglot.store import FeedItem, FeedPage, Incoming, RangeGone, Unavailable
 from mystira.polyglot.stores.ranges import FeedRange, successors
 from mystira.polyglot.stores.sqlite.schema import quoted
 
@@ -17,7 +17,7 @@ Ask = Callable[[str, Sequence[Any]], list[Any]]
 class Feed:
     """Reads the feed of one container."""
 
-    def __init__(self, container: str, ask: Ask, load: Callable[[str, int], Record]) -> None:
+    def __init__(self, container: str, ask: Ask, load: Callable[[str, int], Incoming]) -> None:
         self._container = container
         self._ask = ask
         self._load = load

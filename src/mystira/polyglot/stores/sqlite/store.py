@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, cast
 import apsw
 
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import CONTROLS
 from mystira.polyglot.query import Query, Where
-from mystira.polyglot.store import Conflict, FeedPage, Key, Record, Unavailable
-from mystira.polyglot.stores.documents import Meter, can_exist, dump, expiry, load
+from mystira.polyglot.store import Conflict, FeedPage, Incoming, Key, Record, Unavailable
+from mystira.polyglot.stores.documents import Meter, can_exist, dump, expiry, load, load_item
 from mystira.polyglot.stores.ranges import hash_of
 from mystira.polyglot.stores.sqlite.failures import sentence
 from mystira.polyglot.stores.sqlite.feed import Feed
@@ -39,7 +40,7 @@ class _Container:
     def __init__(self, collection: Collection[Any], ask: Callable[[str, Sequence[Any]], list[Any]]) -> None:
         self.collection = collection
         table = quoted(collection.container)
-        self.feed = Feed(collection.container, ask, self.load)
+        self.feed = Feed(collection.container, ask, self.load_item)
         self.read = (
             f"SELECT position, body FROM {table} "  # noqa: S608 - names come from declarations.
             "WHERE partition = ? AND id = ? AND (expires_at IS NULL OR expires_at > ?)"
@@ -60,6 +61,10 @@ class _Container:
         """Return the record of a row; its position is its ETag, for every write gives a new one."""
         return load(self.collection, body, str(position))
 
+    def load_item(self, body: str, position: int) -> Incoming:
+        """Return what the feed shows of a row, whether it can be read or not."""
+        return load_item(self.collection, body, str(position))
+
 
 class SqliteDocuments:
     """Documents of many containers in one file, safe for several processes. Made by `open_sqlite`.
@@ -67,6 +72,8 @@ class SqliteDocuments:
     Reads happen at once, on the event loop: they take microseconds. Writes wait for the disk in a thread of their
     own. `charged` holds the request units of each collection, `last_charge` those of the call answered last.
     """
+
+    reads_are_current = True
 
     def __init__(
         self,
@@ -158,7 +165,7 @@ class SqliteDocuments:
         self._meter.refuse_over_budget()
         page, size = self._containers[collection.name].feed.page(range_id, continuation, limit, self._clock())
         self._meter.read(collection, size)
-        return page
+        return page._replace(charge=self._meter.last_charge)
 
     async def split_range(self, collection: Collection[Any], parent: str) -> Sequence[str]:
         """Split one range in the middle, as Cosmos DB does when a partition grows; return the two that follow."""
@@ -193,7 +200,7 @@ async def open_sqlite(
     locked_s_max: float = LOCKED_S_MAX,
 ) -> SqliteDocuments:
     """Open or make a document file; Unavailable when it cannot be used. `clock` gives seconds since 1970."""
-    declared = tuple(collections)
+    declared = (*collections, CONTROLS)
     try:
         reader, writer = await asyncio.to_thread(_connect, str(path), declared, locked_s_max)
     except apsw.Error as error:

@@ -1,0 +1,236 @@
+"""What one process may do with each collection now: whose word counts, and until when it may act on it.
+
+Where documents lead, a process leases the control copy that is kept beside them; PostgreSQL is not asked, so its
+outage stops nobody. Where PostgreSQL leads, the row's `n` goes with every write, and the fence compares it there.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import (
+    Change,
+    Control,
+    State,
+    control_of,
+    copy_may_become,
+    first_control,
+    heal_copy,
+    leads,
+    read_copy,
+    write_copy,
+)
+from mystira.polyglot.journal import Journal
+from mystira.polyglot.phases import Leader
+from mystira.polyglot.store import Conflict, DocumentStore, Held, OutcomeUnknown, Record, StoreError, Unavailable
+
+HOLD_POLL_S = 0.05
+SETTLE_ROUNDS = 8
+
+
+class Tempo(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things may take, in seconds. A flip waits for a lease, the longest request and the clocks' drift."""
+
+    lease_s: float = 5.0
+    request_s: float = 5.0
+    drift_s: float = 0.5
+    hold_s: float = 2.0
+    inline_s: float = 0.05
+
+    @property
+    def silence_s(self) -> float:
+        """After this long, nobody who was not told of a drain can still have a write on its way."""
+        return self.lease_s + self.request_s + self.drift_s
+
+
+class Term(NamedTuple):
+    """A control state that this process may act on until `until` (seconds of the process's own steady clock)."""
+
+    control: Control
+    until: float
+
+    @property
+    def leader(self) -> Leader:
+        """Which store commits writes and serves reads."""
+        return self.control.leader
+
+
+class Leadership:
+    """Keeps this process's terms. One object per process; collections are told apart by name."""
+
+    def __init__(
+        self,
+        documents: DocumentStore,
+        journal: Journal,
+        *,
+        tempo: Tempo | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        steady: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        name: str = "process",
+    ) -> None:
+        self.tempo = tempo or Tempo()
+        self._documents = documents
+        self._journal = journal
+        self._clock = clock
+        self._steady = steady
+        self._sleep = sleep
+        self._name = name
+        self._terms: dict[str, Term] = {}
+        self._known: dict[str, Control] = {}
+        self._renewing: dict[str, asyncio.Lock] = {}
+
+    def held(self, collection: Collection[Any]) -> Term | None:
+        """Return the term while it lasts."""
+        term = self._terms.get(collection.name)
+        return term if term is not None and lasts(term, self._steady()) else None
+
+    def forget(self, collection: Collection[Any]) -> None:
+        """Ask again before anything else is done: somebody refused what this process believed."""
+        self._terms.pop(collection.name, None)
+
+    async def term(self, collection: Collection[Any]) -> Term:
+        """Return a term that holds now; waits through a short hold, then raises Held."""
+        give_up_at = self._steady() + self.tempo.hold_s
+        while True:
+            term = self.held(collection) or await self._renewed(collection)
+            if term is not None:
+                return term
+            if self._steady() >= give_up_at:
+                raise Held(f"{collection.name} is being moved", self.tempo.hold_s)
+            await self._sleep(HOLD_POLL_S)
+
+    async def _renewed(self, collection: Collection[Any]) -> Term | None:
+        lock = self._renewing.setdefault(collection.name, asyncio.Lock())
+        async with lock:
+            term = self.held(collection)
+            if term is None:
+                term = await self._ask(collection)
+                if term is not None:
+                    self._terms[collection.name] = term
+            return term
+
+    async def _ask(self, collection: Collection[Any]) -> Term | None:
+        """Return a new term, or None while a transition holds the collection."""
+        for _ in range(SETTLE_ROUNDS):
+            # A term counts from the start of the request that gave it, never from its answer.
+            asked_at = self._steady()
+            try:
+                if self._believed(collection) is Leader.RELATIONAL:
+                    return await self._ask_row(collection, asked_at)
+                return await self._ask_copy(collection, asked_at)
+            except (Conflict, OutcomeUnknown):
+                # Another process moved it; what row and copy say now is read again.
+                continue
+        return None
+
+    def _believed(self, collection: Collection[Any]) -> Leader:
+        known = self._known.get(collection.name)
+        return collection.phase.leader if known is None else known.leader
+
+    async def _ask_row(self, collection: Collection[Any], asked_at: float) -> Term | None:
+        try:
+            row = await self._journal.declare(first_control(collection))
+        except Unavailable:
+            # It may have moved to the documents meanwhile; if it has not, asking the copy ends here again.
+            return await self._ask_copy(collection, asked_at)
+        if row.leader is Leader.DOCUMENTS:
+            return await self._ask_copy(collection, asked_at)
+        return self._open_term(row, asked_at)
+
+    async def _ask_copy(self, collection: Collection[Any], asked_at: float) -> Term | None:
+        try:
+            copy = await read_copy(self._documents, collection.name)
+        except Unavailable:
+            return await self._without_documents(collection, asked_at)
+        if copy is None:
+            row = await self._journal.declare(first_control(collection))
+            await write_copy(self._documents, None, row)
+            raise Conflict(f"{collection.name}: its control copy was made just now")
+        told = control_of(copy)
+        if told.leader is Leader.RELATIONAL:
+            return await self._follow_row(collection, told, asked_at)
+        if told.state is State.OPEN:
+            return await self._lease(copy, asked_at)
+        if await self._past_deadline(copy):
+            raise Conflict(f"{collection.name}: an unfinished transition was ended")
+        return None
+
+    async def _without_documents(self, collection: Collection[Any], asked_at: float) -> Term | None:
+        """The documents do not answer: only where PostgreSQL leads can anybody go on."""
+        row = await self._journal.control(collection.name)
+        if row is None or row.leader is Leader.DOCUMENTS:
+            raise Unavailable(f"{collection.name}: the documents, which lead, cannot be reached")
+        return self._open_term(row, asked_at)
+
+    def _open_term(self, control: Control, asked_at: float) -> Term | None:
+        known = self._known.get(control.id)
+        if known is not None and control.n < known.n:
+            raise Unavailable(f"{control.id}: the control row has gone back in time; an operator must look")
+        self._known[control.id] = control
+        return Term(control, asked_at + self.tempo.lease_s) if control.state is State.OPEN else None
+
+    async def _lease(self, copy: Record, asked_at: float) -> Term | None:
+        if not self._documents.reads_are_current:
+            # A replica may lag behind a drain, so a write that needs the copy unchanged must prove what was read.
+            asked_at = self._steady()
+            await write_copy(self._documents, copy, control_of(copy))
+        return self._open_term(control_of(copy), asked_at)
+
+    async def _follow_row(self, collection: Collection[Any], told: Control, asked_at: float) -> Term | None:
+        row = await self._journal.control(collection.name)
+        if row is None or row.n < told.n:
+            raise Unavailable(f"{collection.name}: PostgreSQL knows less than the documents do; an operator must look")
+        if row.leader is Leader.DOCUMENTS:
+            await heal_copy(self._documents, row)
+            raise Conflict(f"{collection.name}: the documents lead again")
+        return self._open_term(row, asked_at)
+
+    async def _past_deadline(self, copy: Record) -> bool:
+        """Settle a transition that nobody finishes; tell whether the copy may have changed."""
+        told = control_of(copy)
+        try:
+            row = await self._journal.control(told.id)
+        except StoreError:
+            return await self._reopen(copy)
+        if row is not None and row.n > told.n:
+            return await heal_copy(self._documents, row)
+        if row is None or row.n < told.n:
+            raise Unavailable(f"{told.id}: PostgreSQL knows less than the documents do; an operator must look")
+        if told.deadline is None or self._clock() < told.deadline:
+            return False
+        await abort(self._journal, self._documents, row, told, self._change(told, "nobody finished it in time"))
+        return True
+
+    async def _reopen(self, copy: Record) -> bool:
+        """PostgreSQL is away: while the copy only drains, anyone may reopen it, for a flip needs it unchanged."""
+        told = control_of(copy)
+        if told.state is not State.DRAIN or told.deadline is None or self._clock() < told.deadline:
+            return False
+        await write_copy(self._documents, copy, told.opened(told.n + 1))
+        return True
+
+    def _change(self, control: Control, why: str) -> Change:
+        return Change(collection=control.id, verb="abort", actor=self._name, why=why, at=self._clock())
+
+
+def lasts(term: Term, now: float) -> bool:
+    """Tell whether a term may still be acted on."""
+    return now < term.until
+
+
+async def abort(journal: Journal, documents: DocumentStore, row: Control, copy: Control | None, change: Change) -> None:
+    """End a transition where it began: the row first, then the copy. Conflict when it ended otherwise meanwhile."""
+    if row.state is State.DRAIN:
+        opened = row.opened(max(row.n, copy.n if copy else 0) + 1)
+        note = msgspec.structs.replace(change, n=opened.n, before=leads(row), after=leads(opened))
+        await journal.change(row, opened, note)
+        row = opened
+    standing = await read_copy(documents, row.id)
+    if standing is not None and row.leader is Leader.DOCUMENTS and copy_may_become(standing, row):
+        await write_copy(documents, standing, row)

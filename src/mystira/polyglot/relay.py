@@ -1,0 +1,129 @@
+"""Carries rows to the documents while PostgreSQL leads, so that rolling back stays possible at any moment.
+
+A task in the relay outbox names a key whose row the documents lack. The relay reads the row as it is now, replaces
+the document by If-Match if that is older, and forgets the task only if the row is still what it sent. Before it
+overwrites, it looks for a straggler: a write to the documents that nobody here has heard of.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from mystira.polyglot.catalog import Catalog
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.journal import DeadLetter, LetterKind, RelationalStore, RelayTask
+from mystira.polyglot.merge import UNSTAMPED, Standing, is_straggler
+from mystira.polyglot.store import Conflict, DocumentStore, OutcomeUnknown, Record, Throttled, Unavailable
+
+log = structlog.get_logger(__name__)
+
+BATCH = 50
+LEASE_S = 15.0
+ATTEMPTS_MAX = 10
+BACK_OFF_S, BACK_OFF_S_MAX = 0.1, 60.0
+ROUNDS_MAX = 4
+
+
+class ReverseRelay:
+    """Works through the relay outbox; several may run at once, in one or in many processes."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        documents: DocumentStore,
+        relational: RelationalStore,
+        *,
+        clock: Callable[[], datetime],
+        lease_s: float = LEASE_S,
+        batch: int = BATCH,
+    ) -> None:
+        self._catalog = catalog
+        self._documents = documents
+        self._relational = relational
+        self._journal = relational.journal
+        self._clock = clock
+        self._lease_s = lease_s
+        self._batch = batch
+
+    async def step(self, name: str | None = None) -> int:
+        """Carry one batch over; return how many tasks were looked at."""
+        tasks = await self._journal.relay_claim(self._batch, self._clock(), self._lease_s, name)
+        for task in tasks:
+            await self._try(task)
+        return len(tasks)
+
+    async def _try(self, task: RelayTask) -> None:
+        collection = self._catalog.named(task.collection)
+        try:
+            sent = await self._carry(collection, task)
+            await self._journal.relay_confirm(collection, task, sent)
+        except (Conflict, OutcomeUnknown, Unavailable, Throttled) as error:
+            # The document is in motion or out of reach: that is no fault of this record, however often it happens.
+            await self._later(task, error, forever=True)
+        except Exception as error:  # noqa: BLE001 - the task is tried again, then set aside; the others go on.
+            await self._later(task, error, forever=False)
+
+    async def _later(self, task: RelayTask, error: Exception, *, forever: bool) -> None:
+        log.info("relay_failed", collection=task.collection, attempts=task.attempts + 1, error=type(error).__name__)
+        pause_s = min(BACK_OFF_S * (1 << min(task.attempts, 12)), BACK_OFF_S_MAX)
+        told = f"{type(error).__name__}: {error}"
+        if forever or task.attempts + 1 < ATTEMPTS_MAX:
+            await self._journal.relay_retry(task, told, self._clock() + timedelta(seconds=pause_s))
+            return
+        letter = DeadLetter(
+            collection=task.collection,
+            key=task.key,
+            kind=LetterKind.RELAY,
+            stamp=task.stamp,
+            error=told,
+            attempts=task.attempts + 1,
+            created_at=self._clock(),
+        )
+        await self._journal.letter_put(letter)
+        await self._journal.relay_retry(task, told, None)
+
+    async def _carry(self, collection: Collection[Any], task: RelayTask) -> Stamp:
+        """Bring one document to its row; return the stamp that the documents now hold for certain."""
+        heard = ""
+        for _ in range(ROUNDS_MAX):
+            row = await self._relational.read(collection, task.key)
+            if row is None:
+                return task.stamp
+            document = await self._documents.read(collection, task.key)
+            if document is None:
+                await self._documents.write(collection, as_relayed(row), None)
+                return row.stamp
+            if document.token != heard and await self._is_unheard(collection, document):
+                await self._journal.merge(collection, [document], self._clock())
+                heard = document.token
+            elif (document.stamp, document.op) == (row.stamp, row.op):
+                return row.stamp
+            elif not (document.writer == "relay" and is_behind(row, document)):
+                await self._documents.write(collection, as_relayed(row), document)
+                return row.stamp
+        raise Conflict(f"{collection.name}: the record will not hold still")
+
+    async def _is_unheard(self, collection: Collection[Any], document: Record) -> bool:
+        standing = (await self._journal.standing(collection, [document.key])).get(document.key)
+        return is_unheard(document, standing)
+
+
+def is_unheard(document: Record, standing: Standing | None) -> bool:
+    """Tell whether a document holds anything that overwriting it would lose: a straggler, or its untold events."""
+    if standing is None or document.stamp == UNSTAMPED or document.events:
+        return True
+    return is_straggler(document, standing)
+
+
+def as_relayed(row: Record) -> Record:
+    """Return the row as the relay writes it: its events have been told on the relational side."""
+    return msgspec.structs.replace(row, writer="relay", events=(), token="")
+
+
+def is_behind(row: Record, document: Record) -> bool:
+    """Tell whether the document holds a newer version than the row that was read."""
+    return document.stamp > row.stamp

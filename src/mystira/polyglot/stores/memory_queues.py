@@ -1,0 +1,230 @@
+"""Positions, outboxes, dead letters in this process's memory: the parts of the journal that know no records."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from mystira.polyglot.control import Change
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.journal import (
+    Backfill,
+    DeadLetter,
+    LetterFilter,
+    LetterKind,
+    Move,
+    OutboxEvent,
+    Pending,
+    RangePosition,
+    RelayTask,
+    Stream,
+)
+from mystira.polyglot.store import Conflict, Key, StoredEvent
+
+T = TypeVar("T")
+
+At = tuple[str, Stream, str]
+
+
+class Waiting(Generic[T]):
+    """A task in a queue, and what happened to it so far."""
+
+    def __init__(self, task: T) -> None:
+        self.task = task
+        self.attempts = 0
+        self.next_try_at: datetime | None = None
+        self.claimed_until: datetime | None = None
+        self.parked = False
+
+    def is_due(self, now: datetime) -> bool:
+        """Tell whether somebody may take it now."""
+        waits = self.next_try_at is not None and self.next_try_at > now
+        return not (self.parked or waits or (self.claimed_until is not None and self.claimed_until > now))
+
+    def failed(self, next_try_at: datetime | None) -> None:
+        """Count a failure; without a next time it is set aside."""
+        self.attempts += 1
+        self.next_try_at, self.claimed_until, self.parked = next_try_at, None, next_try_at is None
+
+
+class MemoryQueues:
+    """Everything that waits. Each call happens at once, so it is a transaction by itself."""
+
+    def __init__(self) -> None:
+        self.position_of: dict[At, RangePosition] = {}
+        self._owner_of: dict[At, tuple[str, datetime]] = {}
+        self._changes: list[Change] = []
+        self._backfills: dict[str, Backfill] = {}
+        self.letter_of: dict[tuple[str, Key, LetterKind, Stamp], DeadLetter] = {}
+        self.relay: dict[tuple[str, Key], Waiting[RelayTask]] = {}
+        self._events: dict[str, Waiting[OutboxEvent]] = {}
+        self._told = 0
+        self.copied_through: dict[tuple[str, Key], int] = {}
+
+    async def note(self, change: Change) -> None:
+        """Put a verb on record."""
+        self._changes.append(change)
+
+    async def history(self, name: str, limit: int = 100) -> Sequence[Change]:
+        """Return what was done to a collection, the newest first."""
+        return [change for change in reversed(self._changes) if change.collection == name][:limit]
+
+    async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
+        """Return where a stream stands in every range it has begun."""
+        return [position for at, position in self.position_of.items() if at[:2] == (name, stream)]
+
+    async def lease_range(self, name: str, move: Move, owner: str, now: datetime, lease_s: float) -> str | None:
+        """Take or renew a range for one worker; return its continuation, None while another one has it."""
+        at = (name, move.stream, move.range_id)
+        held = self._owner_of.get(at)
+        if held is not None and held[0] != owner and held[1] > now:
+            return None
+        self._owner_of[at] = (owner, now + timedelta(seconds=lease_s))
+        position = self.position_of.setdefault(at, RangePosition(range_id=move.range_id, continuation=""))
+        return position.continuation
+
+    async def split_range(self, name: str, stream: Stream, range_id: str, successors: Sequence[str]) -> None:
+        """Let the ranges that follow a split go on where the split one stood; repeating it changes nothing."""
+        parent = self.position_of.pop((name, stream, range_id), None)
+        for successor in successors:
+            at = (name, stream, successor)
+            continuation = parent.continuation if parent else ""
+            self.position_of.setdefault(at, RangePosition(range_id=successor, continuation=continuation))
+
+    async def forget_positions(self, name: str, stream: Stream) -> None:
+        """Let a stream begin anew."""
+        for at in [at for at in self.position_of if at[:2] == (name, stream)]:
+            del self.position_of[at]
+
+    def move(self, name: str, move: Move, now: datetime) -> None:
+        """Move a position on; Conflict when it is not what the worker started from."""
+        at = (name, move.stream, move.range_id)
+        before = self.position_of.get(at)
+        if (before.continuation if before else "") != move.expected:
+            raise Conflict(f"{name} {move.range_id}: another worker moved the position")
+        caught_up = move.caught_up or (before is not None and before.caught_up)
+        self.position_of[at] = RangePosition(
+            range_id=move.range_id, continuation=move.continuation, caught_up=caught_up, moved_at=now
+        )
+
+    async def relay_claim(self, limit: int, now: datetime, lease_s: float, name: str | None = None) -> list[RelayTask]:
+        """Lease due relay tasks, the longest waiting first."""
+        due = [w for (of, _), w in self.relay.items() if name in (None, of) and w.is_due(now)][:limit]
+        for waiting in due:
+            waiting.claimed_until = now + timedelta(seconds=lease_s)
+        return [msgspec.structs.replace(waiting.task, attempts=waiting.attempts) for waiting in due]
+
+    async def relay_retry(self, task: RelayTask, error: str, next_try_at: datetime | None) -> None:
+        """Try again later; with None set it aside for a person."""
+        waiting = self.relay.get((task.collection, task.key))
+        if waiting is not None:
+            waiting.failed(next_try_at)
+
+    async def relay_pending(self, name: str) -> Pending:
+        """Count the relay tasks of a collection."""
+        return _pending([waiting for (of, _), waiting in self.relay.items() if of == name])
+
+    def enqueue(self, name: str, key: Key, stamp: Stamp) -> None:
+        """Tell the relay that the documents lack a row's version."""
+        waiting = self.relay.get((name, key))
+        if waiting is None:
+            self.relay[name, key] = Waiting(RelayTask(collection=name, key=key, stamp=stamp))
+            return
+        waiting.task = msgspec.structs.replace(waiting.task, stamp=max(stamp, waiting.task.stamp))
+        waiting.attempts, waiting.parked, waiting.next_try_at = 0, False, None
+
+    async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
+        """Return dead letters, the oldest first."""
+        return [letter for letter in self.letter_of.values() if _fits(letter, which)][: which.limit]
+
+    async def letter_put(self, letter: DeadLetter) -> None:
+        """Keep a dead letter, or replace the one of the same key, kind and stamp."""
+        self.letter_of[letter.collection, letter.key, letter.kind, letter.stamp] = letter
+
+    async def letter_drop(self, letter: DeadLetter) -> bool:
+        """Forget a dead letter; False when it had gone already."""
+        return self.letter_of.pop((letter.collection, letter.key, letter.kind, letter.stamp), None) is not None
+
+    async def backfill(self, name: str) -> Backfill | None:
+        """Return the state of a collection's backfill."""
+        return self._backfills.get(name)
+
+    async def backfill_put(self, job: Backfill) -> None:
+        """Keep the state of a backfill."""
+        self._backfills[job.collection] = job
+
+    async def backfill_add(self, name: str, seen: int, seconds: float) -> None:
+        """Add to a backfill's counts."""
+        job = self._backfills[name]
+        self._backfills[name] = msgspec.structs.replace(job, seen=job.seen + seen, seconds=job.seconds + seconds)
+
+    def tell(self, name: str, key: Key, events: Sequence[StoredEvent]) -> None:
+        """Put facts into the event outbox; one that is there already stays as it is."""
+        for event in events:
+            if event.event_id in self._events:
+                continue
+            self._told += 1
+            about = {field: getattr(event, field) for field in ("event_id", "seq", "type", "body", "occurred_at")}
+            told = OutboxEvent(
+                position=self._told,
+                collection=name,
+                partition=key.partition,
+                id=key.id,
+                correlation_id=event.correlation_id,
+                attempts=0,
+                **about,
+            )
+            self._events[event.event_id] = Waiting(told)
+
+    async def claim_events(self, limit: int, now: datetime, lease_s: float) -> list[OutboxEvent]:
+        """Lease the oldest due events, at most the first of each key."""
+        first: dict[tuple[str, str, str], Waiting[OutboxEvent]] = {}
+        for waiting in self._events.values():
+            at = (waiting.task.collection, waiting.task.partition, waiting.task.id)
+            if at not in first or waiting.task.seq < first[at].task.seq:
+                first[at] = waiting
+        due = [waiting for waiting in first.values() if waiting.is_due(now)][:limit]
+        for waiting in due:
+            waiting.claimed_until = now + timedelta(seconds=lease_s)
+        return [msgspec.structs.replace(waiting.task, attempts=waiting.attempts) for waiting in due]
+
+    async def settle(self, events: Sequence[OutboxEvent]) -> None:
+        """Forget events whose every effect has committed."""
+        for event in events:
+            self._events.pop(event.event_id, None)
+
+    async def retry(self, event: OutboxEvent, error: str, next_try_at: datetime) -> None:
+        """Try an event again later; the later events of its key wait for it."""
+        if event.event_id in self._events:
+            self._events[event.event_id].failed(next_try_at)
+
+    async def park(self, event: OutboxEvent, error: str, now: datetime) -> None:
+        """Set an event aside for a person."""
+        if event.event_id in self._events:
+            self._events[event.event_id].failed(None)
+
+    async def pending(self) -> Pending:
+        """Count what waits in the event outbox."""
+        return _pending(list(self._events.values()))
+
+    async def settled_marks(self, marks: Sequence[str]) -> frozenset[str]:
+        """Return the handled marks whose delivery can never come again."""
+        return frozenset(mark for mark in marks if mark.rpartition("/")[0] not in self._events)
+
+
+def _pending(waiting: Sequence[Waiting[Any]]) -> Pending:
+    parked = sum(task.parked for task in waiting)
+    retrying = sum(task.attempts > 0 and not task.parked for task in waiting)
+    return Pending(waiting=len(waiting) - parked, retrying=retrying, parked=parked)
+
+
+def _fits(letter: DeadLetter, which: LetterFilter) -> bool:
+    if which.due_at is not None and (letter.next_try_at is None or letter.next_try_at > which.due_at):
+        return False
+    return (
+        which.collection in (None, letter.collection)
+        and which.kind in (None, letter.kind)
+        and which.key in (None, letter.key)
+        and (which.parked is None or which.parked == (letter.next_try_at is None))
+    )

@@ -1,0 +1,82 @@
+"""What waits between the stores: exact where the outbox counts it, an estimate, marked as such, where the feed does."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.journal import DeadLetter, LetterFilter, RangePosition, Stream
+from mystira.polyglot.phases import Leader
+from mystira.polyglot.replication import Replication
+
+LOOK_AHEAD = 1_000
+
+
+class RangeLag(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the follower is behind in one range. `at_least`: more may wait than was counted.
+
+    `seconds` is an estimate: how long the stored position has stood still while changes waited.
+    """
+
+    range_id: str
+    changes: int
+    at_least: bool
+    seconds: float
+
+
+class SyncQueue(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for one collection. `relay_waiting` and the letters are exact; `seconds_behind` is an estimate where
+    `is_estimate` says so."""
+
+    collection: str
+    leader: str
+    ranges: tuple[RangeLag, ...] = ()
+    changes_behind: int = 0
+    seconds_behind: float = 0.0
+    is_estimate: bool = True
+    relay_waiting: int = 0
+    relay_retrying: int = 0
+    relay_parked: int = 0
+    retrying: tuple[DeadLetter, ...] = ()
+    dead: tuple[DeadLetter, ...] = ()
+
+
+async def sync_queue(r: Replication, collection: Collection[Any], *, letters: int = 50) -> SyncQueue:
+    """Look at everything that waits for a collection; nothing is changed."""
+    row = await r.row(collection)
+    relay = await r.journal.relay_pending(collection.name)
+    lags = [lag async for lag in _lags(r, collection)]
+    chosen = LetterFilter(collection=collection.name, limit=letters)
+    return SyncQueue(
+        collection=collection.name,
+        leader=row.leader,
+        ranges=tuple(lags),
+        changes_behind=sum(lag.changes for lag in lags),
+        seconds_behind=max((lag.seconds for lag in lags), default=0.0),
+        is_estimate=row.leader is Leader.DOCUMENTS,
+        relay_waiting=relay.waiting,
+        relay_retrying=relay.retrying,
+        relay_parked=relay.parked,
+        retrying=tuple(await r.journal.letters(msgspec.structs.replace(chosen, parked=False))),
+        dead=tuple(await r.journal.letters(msgspec.structs.replace(chosen, parked=True))),
+    )
+
+
+async def _lags(r: Replication, collection: Collection[Any]) -> AsyncGenerator[RangeLag]:
+    positions = {p.range_id: p for p in await r.journal.positions(collection.name, Stream.FOLLOW)}
+    now = r.clock()
+    for range_id in await r.documents.feed_ranges(collection):
+        position = positions.get(range_id, RangePosition(range_id=range_id, continuation=""))
+        page = await r.documents.feed(collection, range_id, position.continuation, LOOK_AHEAD)
+        yield RangeLag(
+            range_id=range_id,
+            changes=len(page.items),
+            at_least=page.has_more,
+            seconds=_seconds(position.moved_at, now) if page.items else 0.0,
+        )
+
+
+def _seconds(moved_at: datetime | None, now: datetime) -> float:
+    return max((now - moved_at).total_seconds(), 0.0) if moved_at else 0.0
