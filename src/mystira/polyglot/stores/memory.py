@@ -12,15 +12,18 @@ from mystira.polyglot.stores.documents import Meter, dump, expiry, load, load_it
 from mystira.polyglot.stores.ranges import FeedRange, first_ranges, hash_of, range_named, successors
 
 
-class _Document(NamedTuple):
+class Document(NamedTuple):
+    """A document as it is kept; its position is its ETag, for every write gives a new one."""
+
     position: int
-    body: bytes
+    body: Any
     expires_at: float | None
+    size: int
 
 
 class _Container:
     def __init__(self) -> None:
-        self.documents: dict[Key, _Document] = {}
+        self.documents: dict[Key, Document] = {}
         self.ranges = list(first_ranges())
 
 
@@ -41,21 +44,21 @@ class MemoryDocuments:
         """Return the newest document, a tombstone included; expired ones are gone."""
         self._meter.refuse_over_budget()
         found = self._living(collection).get(key)
-        self._meter.read(collection, len(found.body) if found else 0)
-        return None if found is None else _record(collection, found)
+        self._meter.read(collection, found.size if found else 0)
+        return None if found is None else self.record(collection, found)
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """Keep the document where the base's ETag still stands."""
         self._meter.refuse_over_budget()
-        body = dump(collection, record)
+        body, size = self.kept(collection, record)
         found = self._living(collection).get(record.key)
         if (found and str(found.position)) != (base and base.token):
             self._meter.read(collection, 0)
             raise Conflict(f"{collection.name}: the document is not what the writer read")
         self._position += 1
-        kept = _Document(self._position, body, expiry(collection, record, self._clock()))
+        kept = Document(self._position, body, expiry(collection, record, self._clock()), size)
         self._container(collection).documents[record.key] = kept
-        self._meter.write(collection, len(body))
+        self._meter.write(collection, size)
 
     async def search(self, collection: Collection[Any], query: Query) -> Sequence[Record]:
         """Return one page of live documents in the query's order."""
@@ -91,8 +94,8 @@ class MemoryDocuments:
             if document.position > after and bounds.holds(hash_of(key.partition))
         ]
         page = sorted(found)[:limit]
-        self._meter.read(collection, sum(len(document.body) for document in page))
-        items = [FeedItem(_item(collection, document), document.position) for document in page]
+        self._meter.read(collection, sum(document.size for document in page))
+        items = [FeedItem(self.item(collection, document), document.position) for document in page]
         after = str(page[-1].position) if page else continuation
         return FeedPage(items, after, len(found) > limit, self._meter.last_charge)
 
@@ -113,10 +116,23 @@ class MemoryDocuments:
             container.documents = kept
         return swept
 
+    def kept(self, collection: Collection[Any], record: Record) -> tuple[Any, int]:
+        """Return what is kept of a record, and its size in bytes."""
+        body = dump(collection, record)
+        return body, len(body)
+
+    def record(self, collection: Collection[Any], document: Document) -> Record:
+        """Return the record of what was kept."""
+        return load(collection, document.body, str(document.position))
+
+    def item(self, collection: Collection[Any], document: Document) -> Incoming:
+        """Return what the feed shows of it."""
+        return load_item(collection, document.body, str(document.position))
+
     def _container(self, collection: Collection[Any]) -> _Container:
         return self._containers.setdefault(collection.container, _Container())
 
-    def _living(self, collection: Collection[Any]) -> dict[Key, _Document]:
+    def _living(self, collection: Collection[Any]) -> dict[Key, Document]:
         documents = self._container(collection).documents
         if collection.time_to_live_s is None:
             return documents
@@ -124,7 +140,7 @@ class MemoryDocuments:
         return {key: document for key, document in documents.items() if _lives(document, now_s)}
 
     def _records(self, collection: Collection[Any]) -> list[Record]:
-        found = (_record(collection, document) for document in self._living(collection).values())
+        found = (self.record(collection, document) for document in self._living(collection).values())
         return [record for record in found if not record.deleted]
 
     def _range(self, collection: Collection[Any], range_id: str) -> FeedRange:
@@ -138,13 +154,5 @@ class MemoryDocuments:
         return named
 
 
-def _record(collection: Collection[Any], document: _Document) -> Record:
-    return load(collection, document.body, str(document.position))
-
-
-def _item(collection: Collection[Any], document: _Document) -> Incoming:
-    return load_item(collection, document.body, str(document.position))
-
-
-def _lives(document: _Document, now_s: float) -> bool:
+def _lives(document: Document, now_s: float) -> bool:
     return document.expires_at is None or document.expires_at > now_s

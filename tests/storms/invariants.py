@@ -1,0 +1,112 @@
+"""What must hold when the storm is over, by the numbers of the design."""
+
+import asyncio
+
+from mystira.polyglot.control import control_of, read_copy
+from mystira.polyglot.journal import LetterKind
+from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.store import Key
+from tests.storms.loop import StormLoop
+from tests.storms.simulated import Broken
+from tests.storms.world import COUNTERS, EFFECTS, KEYS, PATIENCE_S, Process, World, document, leading, settle, wiped
+
+
+async def schedule(loop: StormLoop, seed: int) -> None:
+    """Run one storm and judge it."""
+    world = World(loop, seed)
+    for name in ("p0", "p1", "op"):
+        world.start(name)
+    loop.start("chaos", world.chaos())
+    while not world.wires.calm and loop.time() < PATIENCE_S:
+        await asyncio.sleep(1.0)
+    if not world.wires.calm:
+        world.wires.calm = True
+        raise Broken("I14: the phases could not be walked to their end")
+    judge = await settle(world)
+    for key in KEYS:
+        if not await judge.write_once(key):
+            raise Broken(f"I14: {key} cannot be written although nothing is wrong any more")
+    while await judge.carry_once():
+        await asyncio.sleep(1.0)
+    await asyncio.sleep(1.0)
+    await judge.carry_once()
+    await examine(world, judge)
+
+
+async def examine(world: World, judge: Process) -> None:
+    """Assert every invariant that can be asserted at rest."""
+    acknowledged_writes_stand(world)
+    one_body_per_stamp(world)
+    both_sides_equal(world)
+    await queues_are_empty(world, judge)
+    effects_happened_once(world)
+    await row_and_copy_agree(world)
+
+
+def conflicting_ops(world: World) -> set[str]:
+    letters = world.wires.relational.letter_of.values()
+    return {letter.op for letter in letters if letter.kind is LetterKind.CONFLICT}
+
+
+def acknowledged_writes_stand(world: World) -> None:
+    kept = conflicting_ops(world)
+    for key, acked in world.acked.items():
+        standing = world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))
+        lost = acked - standing - kept
+        if lost:
+            raise Broken(f"I1: {key} lost {sorted(lost)}")
+    if kept and not world.froze:
+        raise Broken(f"I9: {sorted(kept)} stand against others although no lease was broken")
+
+
+def one_body_per_stamp(world: World) -> None:
+    if world.wires.history.split_bodies and not world.froze:
+        raise Broken(f"I2: two bodies for {sorted(world.wires.history.split_bodies)}")
+
+
+def both_sides_equal(world: World) -> None:
+    control = world.wires.relational.control_of[COUNTERS.name]
+    if control.phase is Phase.POSTGRES_ONLY or not control.copying:
+        return
+    rows = world.wires.relational.rows[COUNTERS.name]
+    for name in KEYS:
+        key = Key(name, name)
+        row, there = (rows[key].record if key in rows else None), document(world, key)
+        if wiped(row) != wiped(there):
+            raise Broken(f"I7: {name} differs:\n  row      {wiped(row)}\n  document {wiped(there)}")
+
+
+async def queues_are_empty(world: World, judge: Process) -> None:
+    waiting = await judge.r.journal.pending()
+    if waiting.waiting + waiting.parked:
+        raise Broken(f"I7: events wait: {waiting}")
+    control = world.wires.relational.control_of[COUNTERS.name]
+    if control.phase is not Phase.POSTGRES_ONLY and world.wires.relational.relay:
+        raise Broken("I7: the relay outbox is not empty")
+    other = [x for x in world.wires.relational.letter_of.values() if x.kind is not LetterKind.CONFLICT]
+    if other:
+        raise Broken(f"I7: dead letters without poison: {other}")
+
+
+def effects_happened_once(world: World) -> None:
+    effects = world.wires.documents._container(EFFECTS).documents
+    heard = {key.id: found.body.entity.heard for key, found in effects.items()}
+    kept = conflicting_ops(world)
+    for key in KEYS:
+        standing = world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))
+        committed = {op for op in standing if op.startswith("op")}
+        silent = {op for op in committed if heard.get(op) != 1}
+        if silent:
+            told = {op: heard.get(op, 0) for op in sorted(silent)}
+            raise Broken(f"I18: {key}: effects of committed writes: {told}")
+    everything = {op for key in KEYS for op in world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))}
+    false = {op for op in heard if op not in everything}
+    if false:
+        raise Broken(f"I18: effects of writes that do not stand: {sorted(false)} (conflicts: {sorted(kept)})")
+
+
+async def row_and_copy_agree(world: World) -> None:
+    row = world.wires.relational.control_of[COUNTERS.name]
+    copy = await read_copy(world.wires.documents, COUNTERS.name)
+    if copy is not None and row.leader is Leader.DOCUMENTS and control_of(copy).leader is not Leader.DOCUMENTS:
+        raise Broken(f"I4: the row says {row}, the copy {control_of(copy)}")

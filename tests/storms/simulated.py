@@ -1,0 +1,286 @@
+"""Both stores as a storm needs them: the plain ones, behind a network that delays, loses, repeats and throttles."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import CONTROLS, Control
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.phases import Phase
+from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unavailable
+from mystira.polyglot.stores.memory import Document, MemoryDocuments
+from mystira.polyglot.stores.memory_relational import MemoryRelational, Row
+from mystira.polyglot.stores.ranges import HASHES, FeedRange
+from tests.storms.loop import StormLoop
+
+SIZE = 1_000
+RANGES_MAX = 3
+LATE_S = 0.3
+
+READ_FAULTS = ("unavailable", "throttled", "stale")
+WRITE_FAULTS = ("unavailable", "lost", "applied", "late", "throttled")
+FEED_FAULTS = ("unavailable", "throttled", "split")
+QUERY_FAULTS = ("unavailable", "applied", "twice")
+
+DOCUMENT_CALLS = {
+    "read": READ_FAULTS,
+    "write": WRITE_FAULTS,
+    "feed": FEED_FAULTS,
+    "feed_ranges": ("unavailable",),
+    "count": ("unavailable",),
+    "search": ("unavailable",),
+}
+READING = {"feed", "feed_ranges", "read", "search", "count", "control", "positions", "standing", "relay_pending", "letters", "backfill", "pending"}
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+class Node:
+    """One write in the history of a key."""
+
+    __slots__ = ("op", "parent")
+
+    def __init__(self, op: str, parent: "Node | None") -> None:
+        self.op = op
+        self.parent = parent
+
+
+class History:
+    """What was ever written: each version with the one it was made from, wherever that happened."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[tuple[str, Key, Stamp, str], Node] = {}
+        self.body_of: dict[tuple[str, Key, Stamp], str] = {}
+        self.split_bodies: set[tuple[str, Key, Stamp]] = set()
+
+    def add(self, name: str, record: Record, base: Record | None) -> None:
+        """Remember a version; relayed, adopted and pruned ones are known already or follow their base."""
+        at = (name, record.key, record.stamp, record.op)
+        if at in self._nodes:
+            return
+        parent = self._nodes.get((name, record.key, base.stamp, base.op)) if base else None
+        self._nodes[at] = Node(record.op, parent)
+        version = at[:3]
+        if self.body_of.setdefault(version, record.op) != record.op:
+            self.split_bodies.add(version)
+
+    def ops(self, name: str, record: Record | None) -> set[str]:
+        """Return every op that led to this version."""
+        found: set[str] = set()
+        node = self._nodes.get((name, record.key, record.stamp, record.op)) if record else None
+        while node is not None:
+            found.add(node.op)
+            node = node.parent
+        return found
+
+
+class Weather(NamedTuple):
+    """What may go wrong, and how often."""
+
+    loop: StormLoop
+    history: History
+    rate: float
+
+    def fault(self, side: str, call: str, faults: tuple[str, ...]) -> str:
+        """Draw what happens to one call; "" is nothing."""
+        label = f"{side}.{call}"
+        if not self.loop.choose(label, self.rate):
+            return ""
+        return str(self.loop.choose(f"{label}.how", faults))
+
+
+class PlainDocuments(MemoryDocuments):
+    """Documents without their JSON form, which other tests look after: a storm needs speed."""
+
+    def __init__(self, clock: Callable[[], float], history: History) -> None:
+        super().__init__(clock=clock)
+        self.history = history
+        self.before: dict[tuple[str, Key], Record] = {}
+
+    def _container(self, collection: Collection[Any]) -> Any:
+        found = self._containers.get(collection.container)
+        if found is None:
+            found = super()._container(collection)
+            found.ranges = [FeedRange(0, HASHES)]
+        return found
+
+    def kept(self, collection: Collection[Any], record: Record) -> tuple[Any, int]:
+        return record, SIZE
+
+    def record(self, collection: Collection[Any], document: Document) -> Record:
+        return msgspec.structs.replace(document.body, token=str(document.position))
+
+    item = record
+
+    async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
+        await super().write(collection, record, base)
+        if collection is not CONTROLS:
+            self.history.add(collection.name, record, base)
+        if base is not None:
+            self.before[collection.name, record.key] = base
+
+
+class PlainRelational(MemoryRelational):
+    """The relational side, watched: stored stamps never decrease."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__()
+        self.history = history
+
+    def put(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
+        super().put(collection, record, base)
+        self.history.add(collection.name, record, base)
+
+    def _apply(self, collection: Collection[Any], record: Record, now: Any, done: Any) -> None:
+        before: Row | None = self._rows(collection).get(record.key)
+        if before is not None and before.record.stamp >= record.stamp:
+            raise Broken(f"I3: {record.key} goes from {before.record.stamp} to {record.stamp}")
+        super()._apply(collection, record, now, done)
+
+
+class Network:
+    """One process's way to one store. `calm` ends all faults; `down_until` is an outage for everybody."""
+
+    def __init__(self, world: "Wires", side: str, store: Any) -> None:
+        self._world = world
+        self._side = side
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if not callable(method):
+            return method
+        call = self._documents_call if self._side == "docs" else self._relational_call
+
+        async def through(*args: Any, **kwargs: Any) -> Any:
+            return await call(name, method, args, kwargs)
+
+        # Looked up once; from then on the attribute is found without asking again.
+        self.__dict__[name] = through
+        return through
+
+    async def _documents_call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
+        world = self._world
+        await world.travel(self._side)
+        fault = "" if world.calm else world.weather.fault(self._side, name, DOCUMENT_CALLS[name])
+        if not fault:
+            answer = await method(*args, **kwargs)
+            if name not in READING:
+                await asyncio.sleep(0)
+            return answer
+        world.seen(fault, args[0] if args else None, f"{self._side}.{name}")
+        return await self._spoilt(fault, name, method, args, kwargs)
+
+    async def _spoilt(self, fault: str, name: str, method: Any, args: Any, kwargs: Any) -> Any:
+        world = self._world
+        match fault:
+            case "unavailable":
+                raise Unavailable("the network refused")
+            case "throttled":
+                raise Throttled(0.02)
+            case "stale":
+                return await self._stale(method, args)
+            case "split":
+                if len(await self._store.feed_ranges(args[0])) < RANGES_MAX:
+                    await self._store.split_range(args[0], args[1])
+                return await method(*args, **kwargs)
+            case "lost":
+                raise OutcomeUnknown("the request was lost")
+            case "applied":
+                await method(*args, **kwargs)
+                await asyncio.sleep(0)
+                raise OutcomeUnknown("the answer was lost")
+            case "twice":
+                answer = await method(*args, **kwargs)
+                await asyncio.sleep(0)
+                try:
+                    return await method(*args, **kwargs)
+                except Conflict:
+                    return answer
+            case _:
+                world.later(method, args)
+                raise OutcomeUnknown("the request is late")
+
+    async def _stale(self, method: Any, args: Any) -> Any:
+        """A replica that lags: the version before, if there was one."""
+        collection, key = args
+        before = self._store.before.get((collection.name, key))
+        return before if before else await method(*args)
+
+    async def _relational_call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
+        world = self._world
+        await world.travel(self._side)
+        fault = "" if world.calm else world.weather.fault(self._side, name, QUERY_FAULTS)
+        if not fault:
+            answer = await method(*args, **kwargs)
+            if name not in READING:
+                await asyncio.sleep(0)
+            return answer
+        collection = args[0] if args and isinstance(args[0], Collection) else None
+        if fault != "unavailable" and name in READING:
+            fault = "unavailable"
+        world.seen(fault, collection, f"{self._side}.{name}")
+        if fault == "twice" and name in ("relay_claim", "claim_events", "change", "write", "declare", "lease_range"):
+            # These are sent in a transaction of their own, which no driver repeats by itself.
+            fault = "applied"
+        return await self._spoilt(fault, name, method, args, kwargs)
+
+
+class Wires:
+    """What lies between the processes and the stores, and who is cut off."""
+
+    def __init__(self, loop: StormLoop, rate: float) -> None:
+        self.loop = loop
+        self.history = History()
+        self.weather = Weather(loop, self.history, rate)
+        self.documents = PlainDocuments(loop.time, self.history)
+        self.documents.reads_are_current = False
+        self.relational = PlainRelational(self.history)
+        self.calm = False
+        self.down_until = {"docs": 0.0, "pg": 0.0}
+        self._delay = Random(loop.seed * 7919 + 1).random
+
+    def to_documents(self) -> Any:
+        return Network(self, "docs", self.documents)
+
+    def to_relational(self) -> Any:
+        network = Network(self, "pg", self.relational)
+        network.__dict__["journal"] = network
+        return network
+
+    async def travel(self, side: str) -> None:
+        """Take some time to get there; refused while the store is down."""
+        drawn = self._delay()
+        if drawn < 0.5:
+            await asyncio.sleep(0 if drawn < 0.35 else drawn * 0.02)
+        if self.loop.time() < self.down_until[side]:
+            raise Unavailable(f"{side} is down")
+
+    def later(self, method: Any, args: Any) -> None:
+        """Let a request arrive after its sender has given up on it, but within the longest request."""
+
+        async def arrive() -> None:
+            await asyncio.sleep(self._delay() * LATE_S)
+            try:
+                await method(*args)
+            except (Conflict, Unavailable):
+                return
+
+        # The request is on the wire: it arrives even if its sender is killed.
+        self.loop.start("wire", arrive())
+
+    def seen(self, fault: str, collection: Any, call: str) -> None:
+        """Count the cell of fault, phase and call."""
+        self.loop.count(f"{fault} | {self.phase(collection)} | {call}")
+
+    def phase(self, collection: Any) -> str:
+        """Return the phase that a call happened in."""
+        name = collection.name if isinstance(collection, Collection) and collection is not CONTROLS else "Counters"
+        control: Control | None = self.relational.control_of.get(name)
+        return control.phase if control else Phase.COSMOS_ONLY
