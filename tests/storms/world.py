@@ -31,11 +31,11 @@ from tests.storms.simulated import Wires
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.5, inline_s=0.02)
+TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
 KEYS = ("a", "b", "old")
 FLIPS = 4
-IDLE_S = 1.0
-PHASE_S = 5.0
+IDLE_S = 1.2
+PHASE_S = 3.0
 PATIENCE_S = 400.0
 RATE = 0.025
 CHAOS = (*[""] * 14, "kill p0", "kill p1", "kill op", "freeze p0", "freeze p1", "freeze op", "pg down", "docs down")
@@ -94,6 +94,7 @@ class World:
         self.acked: dict[str, set[str]] = {key: set() for key in KEYS}
         self.ops = 0
         self.froze = False
+        self.filled = False
         self.lives = 0
         self._legacy()
 
@@ -131,7 +132,7 @@ class World:
                 self.loop.start("world", self._restart(name, random() * 0.4 + 0.3))
             elif verb_or_side == "freeze":
                 self.froze = True
-                self.loop.freeze(name, random() * 3)
+                self.loop.freeze(name, random() * 2.5)
             else:
                 self.wires.down_until[verb_or_side] = self.loop.time() + random() * 1.5
 
@@ -164,10 +165,11 @@ class Process:
         self.bell = asyncio.Event()
         self.r = Replication(Catalog([COUNTERS]), documents, relational, tempo=TEMPO, clock=world.clock, name=f"{name}.{life}")
         self.follower = FeedFollower(
-            [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=2.0, page=5
+            [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=6.0, page=5
         )
         self.relay = ReverseRelay(CATALOG, documents, relational, clock=world.clock, lease_s=1.0)
         self.filler = backfill.Backfiller(self.r, steady=steady, page=2, lease_s=1.0)
+        self.rounds = 0
         self.pump = OutboxPump(self.works, relational, Reactions([Reaction("effect", Raised, hear)]))
 
     async def carry(self) -> None:
@@ -184,13 +186,12 @@ class Process:
     async def carry_once(self) -> int:
         """One step of everything; whatever fails is tried again in the next."""
         done = 0
-        steps: tuple[Callable[[], Awaitable[int]], ...] = (
-            self.follower.step,
-            self.relay.step,
-            self.filler.step,
-            self.pump.step,
-            lambda: deadletters.retry_due(self.r),
-        )
+        self.rounds += 1
+        steps: list[Callable[[], Awaitable[int]]] = [self.follower.step, self.relay.step, self.pump.step]
+        if not self.world.filled:
+            steps.append(self.filler.step)
+        if self.rounds % 4 == 0:
+            steps.append(lambda: deadletters.retry_due(self.r))
         for step in steps:
             try:
                 done += await step()
@@ -223,8 +224,10 @@ class Process:
         while True:
             try:
                 row = await self.r.row(COUNTERS)
+                self.world.filled = row.complete
                 if row.epoch >= FLIPS and row.state is State.OPEN:
                     self.world.wires.calm = True
+                    self.world.loop.counts["walk ms"] += int(self.world.loop.time() * 1000)
                     return
                 target = await self._next(row.phase, random())
                 if target is not None:
@@ -233,7 +236,7 @@ class Process:
                     pass
             except Problem:
                 await asyncio.sleep(0.2)
-            await asyncio.sleep(random() * 0.2)
+            await asyncio.sleep(random() * 0.1)
 
     async def _next(self, phase: Phase, drawn: float) -> Phase | None:
         match phase:
@@ -261,7 +264,7 @@ async def settle(world: World) -> Process:
         await asyncio.sleep(PHASE_S + 1)
         await end_transition(judge.r, COUNTERS, actor="judge", why="the coordinator is gone")
     quiet = 0
-    while quiet < 3:
+    while quiet < 4:
         quiet = 0 if await judge.carry_once() else quiet + 1
         await asyncio.sleep(1.0)
     return judge

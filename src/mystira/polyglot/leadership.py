@@ -29,7 +29,6 @@ from mystira.polyglot.journal import Journal
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.store import Conflict, DocumentStore, Held, OutcomeUnknown, Record, StoreError, Unavailable
 
-HOLD_POLL_S = 0.05
 SETTLE_ROUNDS = 8
 
 
@@ -41,6 +40,7 @@ class Tempo(msgspec.Struct, frozen=True, kw_only=True):
     drift_s: float = 0.5
     hold_s: float = 2.0
     inline_s: float = 0.05
+    poll_s: float = 0.05
 
     @property
     def silence_s(self) -> float:
@@ -103,7 +103,7 @@ class Leadership:
                 return term
             if self._steady() >= give_up_at:
                 raise Held(f"{collection.name} is being moved", self.tempo.hold_s)
-            await self._sleep(HOLD_POLL_S)
+            await self._sleep(self.tempo.poll_s)
 
     async def _renewed(self, collection: Collection[Any]) -> Term | None:
         lock = self._renewing.setdefault(collection.name, asyncio.Lock())

@@ -28,7 +28,6 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Conflict, OutcomeUnknown, StoreError
 
-POLL_S = 0.1
 DEADLINE_S = 60.0
 TRIES = 6
 
@@ -181,7 +180,7 @@ async def _is_relayed(r: Replication, collection: Collection[Any], relay: Revers
 
 async def _until(r: Replication, done: Callable[[], Awaitable[bool]]) -> None:
     while not await done():
-        await r.sleep(POLL_S)
+        await r.sleep(r.tempo.poll_s)
 
 
 async def _tell_copy(r: Replication, control: Control) -> None:
@@ -195,7 +194,7 @@ async def _tell_copy(r: Replication, control: Control) -> None:
         try:
             await write_copy(r.documents, copy, control)
         except (Conflict, OutcomeUnknown):
-            await r.sleep(POLL_S)
+            await r.sleep(r.tempo.poll_s)
             continue
         return
     raise Conflict(f"{control.id}: its control copy was moved by somebody else")
