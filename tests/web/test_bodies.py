@@ -3,6 +3,7 @@
 import json
 import time
 import tracemalloc
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
@@ -37,10 +38,11 @@ class Tree(Body, frozen=True, kw_only=True):
 
 
 class Sent:
-    """What a body reader needs of a request: headers, and the bytes in pieces."""
+    """What a body reader needs of a request: its route, headers, and the bytes in pieces."""
 
     def __init__(self, raw: bytes, kind: str = "application/json") -> None:
         self.headers = {"content-type": kind}
+        self.route_handler = SimpleNamespace(opt={})
         self._raw = raw
 
     async def stream(self) -> Any:

@@ -41,6 +41,8 @@ class BodyTooLarge(Problem):
 
 async def read_body(request: Request[Any, Any, Any], wanted: type[T]) -> T:
     """Return the JSON body as `wanted`; BodyInvalid lists every error with its path."""
+    described = request.route_handler.opt.get("described")
+    assert described is None or described.body is wanted, f"the document says that {described.body} is read here"
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/merge-patch+json"):
         raise _invalid([Wrong("$", "send JSON with Content-Type: application/json")])
