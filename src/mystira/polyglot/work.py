@@ -82,6 +82,7 @@ class Works:
         self.sleep = sleep
         self.committed = committed
         self.settled = settled or _none_settled
+        self.remembered: dict[str, Any] = {}
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
         """Return a new unit of work. `mark` names the event that it answers, for effect-once reactions."""
@@ -171,6 +172,11 @@ class Work:
     def correlation_id(self) -> str:
         """What ties together everything that one request set going."""
         return self._correlation_id or self.op
+
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """What this process keeps of records that can never change, under a name for each reader; bounded by them."""
+        return self._works.remembered
 
     def new_id(self) -> str:
         """Return a new id (UUID version 7 as text)."""
