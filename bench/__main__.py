@@ -3,36 +3,49 @@
 import json
 import os
 import platform
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from bench import store, web
-from bench.measuring import Row
+from bench import sessions, store, web
+from bench.measuring import Latency, Row
 
 HERE = Path(__file__).parent
 
 
-def main() -> None:
-    """Run every measurement; MYSTIRA_TEST_BENCH_S sets the seconds for each (default 10)."""
+def main(only: str = "") -> None:
+    """Run every measurement, or only `rates` or `load`, and keep the others as they were.
+
+    MYSTIRA_TEST_BENCH_S sets the seconds for each (default 10).
+    """
     seconds = float(os.environ.get("MYSTIRA_TEST_BENCH_S", "10"))
-    rows: list[Row] = []
-    for measure in (store.measure, web.measure):
-        print(f"Measuring {measure.__module__} ...", flush=True)
-        rows += uvloop.run(measure(seconds))
+    kept: dict[str, Any] = json.loads((HERE / "results.json").read_text())
     about = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "seconds_each": seconds,
     }
-    (HERE / "results.json").write_text(json.dumps({**about, "rows": [row._asdict() for row in rows]}, indent=2) + "\n")
-    text = table(rows, about)
+    if only != "load":
+        rows: list[Row] = []
+        for measure in (store.measure, web.measure):
+            print(f"Measuring {measure.__module__} ...", flush=True)
+            rows += uvloop.run(measure(seconds))
+        kept |= {**about, "rows": [row._asdict() for row in rows]}
+    if only != "rates":
+        print(f"Measuring {sessions.__name__} ...", flush=True)
+        latencies = uvloop.run(sessions.measure(seconds))
+        kept["load"] = {**about, "latencies": [one._asdict() for one in latencies]}
+    (HERE / "results.json").write_text(json.dumps(kept, indent=2) + "\n")
+    text = table([Row(**row) for row in kept["rows"]], kept)
+    text += "\n" + latency_table([Latency(**one) for one in kept["load"]["latencies"]], kept["load"])
     (HERE / "RESULTS.md").write_text(text)
     print(text)
 
 
-def table(rows: list[Row], about: dict[str, object]) -> str:
+def table(rows: list[Row], about: dict[str, Any]) -> str:
     """Return the measurements as people read them."""
     lines = [
         "# Measurements",
@@ -50,5 +63,22 @@ def table(rows: list[Row], about: dict[str, object]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def latency_table(latencies: list[Latency], about: dict[str, Any]) -> str:
+    """Return how long single requests took, as people read it."""
+    lines = [
+        f"Load, on {about['date']} ({about['machine']}), against `mystira run` in a process of its own on the same",
+        "machine. Open-loop: a request is due at its time, whether or not the one before was answered, and its latency",
+        "counts from then.",
+        "",
+        "| What | Requests | p50, ms | p95, ms | p99, ms | Most, ms | Errors | Goal, p95 |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one in latencies:
+        met = "met" if one.p95_ms < one.goal_p95_ms and not one.errors else "missed"
+        times = " | ".join(f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.p99_ms, one.max_ms))
+        lines.append(f"| {one.name} | {one.requests:,} | {times} | {one.errors} | {one.goal_p95_ms:g} ({met}) |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

@@ -21,6 +21,19 @@ class Row(NamedTuple):
     goal: float | None
 
 
+class Latency(NamedTuple):
+    """One line of the second table: how long single requests took, counted from when they were due."""
+
+    name: str
+    requests: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    errors: int
+    goal_p95_ms: float
+
+
 Job = Callable[[int, int], Awaitable[None]]
 
 

@@ -12,6 +12,8 @@ from mystira.polyglot.stores.postgres.embedded.home import home_of
 
 ROOT = Path(__file__).parents[1]
 READY_S_MAX = 120
+# Tests and measurements ask far more often than people; those about the limits set their own.
+UNLIMITED = {"MYSTIRA_LIMIT_WRITES": "0", "MYSTIRA_LIMIT_SIGN_INS": "0", "MYSTIRA_LIMIT_LINKS": "0"}
 
 
 def free_port() -> int:
@@ -27,7 +29,7 @@ class RunningPlatform:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         given = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIRA_")}
-        given |= {"MYSTIRA_DATA": str(data), "MYSTIRA_PORT": str(self.port), **environment}
+        given |= {"MYSTIRA_DATA": str(data), "MYSTIRA_PORT": str(self.port), **UNLIMITED, **environment}
         self.log = data.parent / f"run-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(

@@ -116,7 +116,7 @@ async def serve(settings: Settings, report: Report) -> None:
     try:
         async with platform(settings, report) as running:
             await seed(running, SAMPLE_CONTENT, report)
-            server = Server(make_player_app(running))
+            server = Server(make_player_app(running), settings.proxies)
             async with working(running):
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())

@@ -4,6 +4,7 @@ import difflib
 import os
 import secrets
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +45,14 @@ SETTINGS = (
     Setting("MYSTIRA_MEDIA", "folder", "Where media live: `folder` (under MYSTIRA_DATA) or `folder:///path`."),
     Setting("MYSTIRA_DEMO", "1", "`1` brings the sample family and the mailbox page, `0` leaves them out."),
     Setting("MYSTIRA_SECRET", "", "The key for keyed hashes, 32 characters or more; else one is made and kept."),
+    Setting("MYSTIRA_PROXIES", "", "Addresses or networks of proxies whose X-Forwarded-For is believed, with commas."),
+    Setting("MYSTIRA_LIMIT_WRITES", "1200", "Changes that one client may make in a minute; 0 for any number."),
+    Setting("MYSTIRA_LIMIT_SIGN_INS", "30", "Links one client may ask for or open in 15 minutes; 0 for any number."),
+    Setting("MYSTIRA_LIMIT_LINKS", "5", "Sign-in links that go to one address in 15 minutes; 0 for any number."),
 )
+
+
+LIMITS = tuple(setting.name for setting in SETTINGS if setting.name.startswith("MYSTIRA_LIMIT_"))
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media: Path
     demo: bool
     secret: str
+    proxies: tuple[str, ...]
+    limit_writes: int
+    limit_sign_ins: int
+    limit_links: int
 
     @property
     def address(self) -> str:
@@ -90,6 +102,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         wrong.append(_say("MYSTIRA_DEMO", value, "write `1` or `0`"))
     if 0 < len(value["MYSTIRA_SECRET"]) < 32:
         wrong.append("MYSTIRA_SECRET is too short: write 32 characters or more, or leave it out.")
+    wrong += _wrong_proxies(value)
+    wrong += [_say(name, value, "write a number from 0 to 1000000") for name in LIMITS if not _is_limit(value[name])]
     if wrong or documents is None or media is None:
         raise SettingsWrong(wrong="\n".join(f"  {line}" for line in wrong))
     return Settings(
@@ -101,6 +115,10 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         media=media,
         demo=value["MYSTIRA_DEMO"] == "1",
         secret=value["MYSTIRA_SECRET"],
+        proxies=_proxies(value),
+        limit_writes=int(value["MYSTIRA_LIMIT_WRITES"]),
+        limit_sign_ins=int(value["MYSTIRA_LIMIT_SIGN_INS"]),
+        limit_links=int(value["MYSTIRA_LIMIT_LINKS"]),
     )
 
 
@@ -131,6 +149,23 @@ def _unknown(given: Mapping[str, str]) -> list[str]:
             close = difflib.get_close_matches(name, known, n=1)
             lines.append(f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else "."))
     return lines
+
+
+def _is_limit(text: str) -> bool:
+    return text.isdecimal() and text.isascii() and int(text) <= 1_000_000
+
+
+def _proxies(value: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value["MYSTIRA_PROXIES"].split(",") if part.strip())
+
+
+def _wrong_proxies(value: Mapping[str, str]) -> list[str]:
+    try:
+        for proxy in _proxies(value):
+            ip_network(proxy)
+    except ValueError:
+        return [_say("MYSTIRA_PROXIES", value, "write addresses or networks, like `10.0.0.5` or `10.0.0.0/8`")]
+    return []
 
 
 def _path(value: str, scheme: str, default: Path) -> Path | None:

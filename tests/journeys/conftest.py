@@ -12,6 +12,7 @@ from mystira.run import SAMPLE_CONTENT, platform
 from mystira.services.app import make_player_app, seed
 from mystira.services.platform import Platform
 from mystira.settings import read_settings
+from tests.processes import UNLIMITED
 
 
 class Running(NamedTuple):
@@ -27,7 +28,8 @@ def client_of(app: Litestar, cookies: dict[str, str] | None = None) -> AsyncClie
 
 @pytest.fixture
 async def running(tmp_path: Path, clean_postgres: str) -> AsyncIterator[Running]:
-    settings = read_settings({"MYSTIRA_DATA": str(tmp_path / "data"), "MYSTIRA_RELATIONAL": clean_postgres})
+    stores = {"MYSTIRA_DATA": str(tmp_path / "data"), "MYSTIRA_RELATIONAL": clean_postgres}
+    settings = read_settings(stores | UNLIMITED)
     async with platform(settings, print) as opened:
         await seed(opened, SAMPLE_CONTENT, print)
         app = make_player_app(opened)

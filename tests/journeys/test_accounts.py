@@ -3,9 +3,16 @@
 import asyncio
 import re
 
+import msgspec
 import pytest
+from litestar import Litestar
 
+from mystira.accounts import views
+from mystira.accounts.actions import add_profile
 from mystira.accounts.model import Account, EmailClaim
+from mystira.accounts.problems import ProfileNotFound
+from mystira.run import SAMPLE_CONTENT
+from mystira.services.app import make_player_app, seed
 from tests.journeys.conftest import Running, client_of
 
 pytestmark = pytest.mark.anyio
@@ -77,13 +84,16 @@ async def test_no_secret_is_stored_as_it_is(running: Running) -> None:
     assert token.encode() not in kept and cookie.encode() not in kept
 
 
-@pytest.mark.parametrize("email", ["", "no at", "a@b", "a@b c.org", "x" * 250 + "@example.org", "a@@b.org"])
+@pytest.mark.parametrize(
+    "email",
+    ["", "no at", "a@b", "a@b c.org", "x" * 250 + "@example.org", "a@@b.org", "a,b@c.org", "<a>@b.org"],
+)
 async def test_what_is_no_address_is_refused(running: Running, email: str) -> None:
     assert (await running.client.post("/sign-in", data={"email": email})).status_code in (400, 422)
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)", "//[", "/\t/x"]
 )
 async def test_signing_in_never_leads_away(running: Running, target: str) -> None:
     token = await ask(running)
@@ -156,3 +166,64 @@ async def test_signing_out_ends_the_session_for_good(family: Running) -> None:
     assert (await family.client.post("/sign-out", follow_redirects=False)).status_code == 303
     family.client.cookies.set("mystira_session", cookie, domain="mystira.example")
     assert (await family.client.get("/family", follow_redirects=False)).status_code == 302
+
+
+async def test_a_page_to_go_on_to_keeps_its_name(running: Running) -> None:
+    shown = await running.client.get("/sign-in", params={"next": "/stories/a&token=x/ä?b=1#c"})
+    assert 'value="/stories/a%26token%3Dx/%C3%A4"' in shown.text
+    token = await ask(running)
+    answer = await running.client.post(
+        "/sign-in/open", params={"next": "/stories/ä"}, data={"token": token}, follow_redirects=False
+    )
+    assert (answer.status_code, answer.headers["location"]) == (303, "/stories/%C3%A4")
+    assert (await running.client.get("/sign-in", params={"next": "//["})).status_code == 200
+
+
+async def test_what_the_sample_family_changed_stays_after_a_restart(family: Running) -> None:
+    await family.client.post("/family/profiles/sample-mira/consent/revoke")
+    await family.client.post("/family/profiles/sample-tomas/remove")
+    for number in range(11):
+        form = {"name": f"N{number}", "age_group": "19-150", "avatar": "star"}
+        assert (await family.client.post("/family/profiles", data=form, follow_redirects=False)).status_code == 303
+    await seed(family.platform, SAMPLE_CONTENT, print)
+    found = {profile.id: profile for profile in await views.profiles(family.platform.works.open(), "sample-family")}
+    assert "sample-tomas" not in found and not found["sample-mira"].may_play
+
+
+async def test_a_player_of_another_family_is_never_replaced(running: Running) -> None:
+    details = {"name": "X", "age_group": "6-9", "avatar": "fox"}
+    with pytest.raises(ProfileNotFound):
+        await running.platform.works.run(add_profile, account_id="others", profile_id="sample-mira", **details)
+    assert await views.profile(running.platform.works.open(), "sample-family", "sample-mira") is not None
+
+
+async def limited(running: Running, **limits: int) -> Litestar:
+    settings = msgspec.structs.replace(running.platform.settings, **limits)
+    return make_player_app(running.platform._replace(settings=settings))
+
+
+async def test_an_address_gets_a_few_links_only_whether_it_has_an_account_or_not(running: Running) -> None:
+    assert await redeem(running, await ask(running, "known@example.org")) == 303
+    async with client_of(await limited(running, limit_links=2)) as client:
+        for email in ("known@example.org", "unknown@example.org"):
+            answers = [await client.post("/sign-in", data={"email": spelt}) for spelt in (email, email.upper(), email)]
+            assert [answer.status_code for answer in answers] == [200, 200, 429]
+            assert "Please wait 450 seconds" not in answers[2].text and "Please wait 8 minutes" in answers[2].text
+            assert int(answers[2].headers["retry-after"]) in range(449, 451)
+        assert (await client.post("/sign-in", data={"email": "third@example.org"})).status_code == 200
+
+
+async def test_a_client_asks_for_and_opens_a_few_links_only(running: Running) -> None:
+    async with client_of(await limited(running, limit_sign_ins=3)) as client:
+        for number in range(3):
+            assert (await client.post("/sign-in", data={"email": f"a{number}@example.org"})).status_code == 200
+        assert (await client.post("/sign-in", data={"email": "b@example.org"})).status_code == 429
+        assert (await client.post("/sign-in/open", data={"token": "x"})).status_code == 429
+        assert (await client.get("/sign-in")).status_code == 200
+        assert (await client.get("/sign-in/open?token=x")).status_code == 200
+
+
+async def test_guessing_tokens_ends_soon(running: Running) -> None:
+    async with client_of(await limited(running, limit_sign_ins=5)) as client:
+        answers = [(await client.post("/sign-in/open", data={"token": f"t{n}"})).status_code for n in range(7)]
+        assert answers == [422] * 5 + [429] * 2

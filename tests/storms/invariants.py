@@ -52,14 +52,18 @@ def acknowledged_writes_stand(world: World) -> None:
     kept = conflicting_ops(world)
     for key, acked in world.acked.items():
         standing = world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))
-        lost = acked - standing - kept
+        lost = acked - set(standing) - kept
         if lost:
             raise Broken(f"I1: {key} lost {sorted(lost)}")
+        if len(set(standing)) < len(standing):
+            raise Broken(f"I1: {key} took a write twice: {standing}")
     if kept and not world.froze:
         raise Broken(f"I9: {sorted(kept)} stand against others although no lease was broken")
 
 
 def one_body_per_stamp(world: World) -> None:
+    if world.wires.history.two_leaders:
+        raise Broken(f"I4: both stores took writes in {sorted(world.wires.history.two_leaders)}")
     if world.wires.history.split_bodies and not world.froze:
         raise Broken(f"I2: two bodies for {sorted(world.wires.history.split_bodies)}")
 

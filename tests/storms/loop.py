@@ -178,7 +178,7 @@ class StormLoop(AbstractEventLoop):
             sys.set_asyncgen_hooks(*hooks)
             if collecting:
                 gc.enable()
-            pass
+            known.data = data
 
     def _run(self, main: Future[Any]) -> None:
         ready, random, fifo, done = self._ready, self._random, self.fifo, main.done

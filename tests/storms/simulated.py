@@ -58,24 +58,29 @@ class History:
         self._nodes: dict[tuple[str, Key, Stamp, str], Node] = {}
         self.body_of: dict[tuple[str, Key, Stamp], str] = {}
         self.split_bodies: set[tuple[str, Key, Stamp]] = set()
+        self.side_of: dict[tuple[str, int], str] = {}
+        self.two_leaders: set[tuple[str, int]] = set()
 
-    def add(self, name: str, record: Record, base: Record | None) -> None:
-        """Remember a version; relayed, adopted and pruned ones are known already or follow their base."""
+    def add(self, name: str, record: Record, base: Record | None, side: str) -> None:
+        """Remember a version; relayed and pruned ones are known already, adopted ones follow their base."""
         at = (name, record.key, record.stamp, record.op)
         if at in self._nodes:
             return
+        epoch = (name, record.stamp.epoch)
+        if self.side_of.setdefault(epoch, side) != side:
+            self.two_leaders.add(epoch)
         parent = self._nodes.get((name, record.key, base.stamp, base.op)) if base else None
         self._nodes[at] = Node(record.op, parent)
         version = at[:3]
         if self.body_of.setdefault(version, record.op) != record.op:
             self.split_bodies.add(version)
 
-    def ops(self, name: str, record: Record | None) -> set[str]:
+    def ops(self, name: str, record: Record | None) -> list[str]:
         """Return every op that led to this version."""
-        found: set[str] = set()
+        found: list[str] = []
         node = self._nodes.get((name, record.key, record.stamp, record.op)) if record else None
         while node is not None:
-            found.add(node.op)
+            found.append(node.op)
             node = node.parent
         return found
 
@@ -121,7 +126,7 @@ class PlainDocuments(MemoryDocuments):
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         await super().write(collection, record, base)
         if collection is not CONTROLS:
-            self.history.add(collection.name, record, base)
+            self.history.add(collection.name, record, base, "docs")
         if base is not None:
             self.before[collection.name, record.key] = base
 
@@ -132,10 +137,18 @@ class PlainRelational(MemoryRelational):
     def __init__(self, history: History) -> None:
         super().__init__()
         self.history = history
+        self.told_ids: set[str] = set()
+
+    def tell(self, name: str, key: Key, events: Any) -> None:
+        for event in events:
+            if event.event_id in self.told_ids and event.event_id not in self._events:
+                raise Broken(f"I18: {event.type} {event.seq} of {key} was published and settled, and is told again")
+            self.told_ids.add(event.event_id)
+        super().tell(name, key, events)
 
     def put(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         super().put(collection, record, base)
-        self.history.add(collection.name, record, base)
+        self.history.add(collection.name, record, base, "pg")
 
     def _apply(self, collection: Collection[Any], record: Record, now: Any, done: Any) -> None:
         before: Row | None = self._rows(collection).get(record.key)

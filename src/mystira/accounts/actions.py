@@ -85,7 +85,9 @@ async def add_profile(
     name, age_group, avatar = checked_profile(name, age_group, avatar)
     if profile_id:
         known = await work.get(UserProfile, profile_id)
-        if known is not None and known.account_id == account_id:
+        if known is not None:
+            if known.account_id != account_id:
+                raise ProfileNotFound
             return known
     if await work.count(UserProfile, equal("account_id", account_id)) >= PROFILES_MAX:
         raise TooManyProfiles(most=PROFILES_MAX)

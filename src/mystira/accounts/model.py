@@ -20,7 +20,8 @@ AVATARS = ("fox", "owl", "bear", "cat", "frog", "dragon", "whale", "star")
 
 ConsentState = Literal["none", "requested", "confirmed_once", "active", "revoked", "expired"]
 
-_ADDRESS = re.compile(r"[^@\s\x00-\x1f]{1,64}@(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
+# What separates or quotes addresses in a mail's header is refused, so that no text can name two of them.
+_ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]{1,64}@(?:[a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
 
 
 class Account(Entity, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import secrets
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
@@ -23,6 +23,7 @@ from mystira.polyglot.work import Works
 from mystira.web.access import Connection, Principal, allow, family
 from mystira.web.bodies import Body, read_form
 from mystira.web.cookies import cookie, expired_cookie
+from mystira.web.limits import Limits, refuse_too_often
 from mystira.web.pages import page
 
 SESSION_COOKIE = "mystira_session"
@@ -85,9 +86,13 @@ async def sign_in_page(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def ask_for_link(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Send a sign-in link; the answer is the same whether or not the address is known."""
     form = await read_form(request, AddressForm)
+    limits = cast(Limits, request.app.state.limits)
+    await refuse_too_often(request, limits.sign_ins)
     email = normal_address(form.email)
     token, asking = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
     key = request.app.state.key
+    # Counted for every address alike, so that a refusal tells nothing about whether it has an account.
+    await refuse_too_often(request, limits.links, keyed_hash(key, "email", email))
     await _works(request).run(
         actions.ask_for_link,
         email=email,
@@ -116,6 +121,7 @@ async def open_link_page(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def redeem_link(request: Request[Any, Any, Any]) -> Redirect:
     """Use a link up and sign this browser in, opening the family's account if it is the first time."""
     form = await read_form(request, TokenForm)
+    await refuse_too_often(request, cast(Limits, request.app.state.limits).sign_ins)
     works, key = _works(request), request.app.state.key
     token_hash = keyed_hash(key, "link", form.token)
     link = await views.link_by_token(works.open(), token_hash)
@@ -266,9 +272,8 @@ async def _own(request: Request[Any, Any, Any], profile_id: str) -> views.Player
 
 def _own_path(text: str) -> str:
     """Return a path of this site to go on to; anything else leads home, so that no link can lead away."""
-    parts = urlsplit(text)
-    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and not parts.netloc and text.isprintable()
-    return parts.path if is_own else "/"
+    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return quote(text.partition("?")[0].partition("#")[0], safe="/%") if is_own else "/"
 
 
 def _works(request: Request[Any, Any, Any]) -> Works:

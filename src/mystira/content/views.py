@@ -70,12 +70,10 @@ async def published_version(work: Work, scenario_id: str, number: int) -> Playab
     return None if found is None else _playable(found)
 
 
-async def latest_version(work: Work, scenario_id: str) -> PlayableVersion | None:
-    """Return what a game started now is played by; None when the story is not published."""
+async def latest_number(work: Work, scenario_id: str) -> int | None:
+    """Return the number of the version that a game started now is played by; None when it is not published."""
     scenario = await work.get(Scenario, scenario_id)
-    if scenario is None or scenario.state != "published":
-        return None
-    return await published_version(work, scenario_id, scenario.latest_version)
+    return scenario.latest_version if scenario is not None and scenario.state == "published" else None
 
 
 async def age_groups(work: Work) -> tuple[AgeGroupDefinition, ...]:

@@ -10,10 +10,25 @@ from mystira.content import views as content
 from mystira.play import actions
 from mystira.play.actions import Seat
 from mystira.play.model.moves import Asked
+from mystira.play.problems import (
+    ChoiceUnknown,
+    ConsentMissing,
+    KeyReused,
+    PlayersInvalid,
+    ProfileNotFound,
+    SceneMovedOn,
+    SessionNotFound,
+    SessionOver,
+    SessionPaused,
+    StoryNotFound,
+    TooYoung,
+)
 from mystira.play.views import Outcome, Standing, outcome, script, session, standing
+from mystira.polyglot.entity import Value
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
 from mystira.web.bodies import Body, read_body
+from mystira.web.openapi import describe
 
 OWN_GAME = allow("family", touches="game session")
 
@@ -46,14 +61,41 @@ class MoveAsked(Body, frozen=True, kw_only=True):
     player_id: str | None = None
 
 
-@get("/api/v1/stories", opt=allow("anyone"))
+class Stories(Value, frozen=True, kw_only=True):
+    """The stories that can be played."""
+
+    items: tuple[content.StoryCard, ...]
+
+
+START = GameAsked(
+    scenario_id="the-clockwork-orchard",
+    owner_profile_id="sample-mira",
+    players=(PlayerAsked(profile_id="sample-mira", character_id="pip"), PlayerAsked(name="Gus")),
+)
+MOVE = MoveAsked(scene_id="gate", choice="continue", key="4f1c9a52-first-move")
+STARTING = describe(
+    Standing,
+    example=START,
+    refusals=(ConsentMissing, PlayersInvalid, ProfileNotFound, StoryNotFound, TooYoung),
+)
+MOVING = describe(
+    Outcome,
+    example=MOVE,
+    refusals=(ChoiceUnknown, KeyReused, SceneMovedOn, SessionNotFound, SessionOver, SessionPaused),
+)
+SEEING = describe(Standing, refusals=(SessionNotFound,))
+CHANGING = describe(Standing, refusals=(SessionNotFound, SessionOver))
+LISTING = describe(Stories, query={"age_group": "Only the stories for this age group."})
+
+
+@get("/api/v1/stories", opt=allow("anyone") | LISTING)
 async def stories(request: Request[Any, Any, Any]) -> Response[bytes]:
     """List the published stories."""
     cards = await content.library(_works(request).open(), request.query_params.get("age_group"))
-    return _json({"items": cards})
+    return _json(Stories(items=cards))
 
 
-@post("/api/v1/sessions", opt=OWN_GAME)
+@post("/api/v1/sessions", opt=OWN_GAME | STARTING)
 async def start(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Start a game, or return the unfinished one."""
     asked = await read_body(request, GameAsked)
@@ -72,14 +114,14 @@ async def start(request: Request[Any, Any, Any]) -> Response[bytes]:
     return _json(await _standing(works, who.account_id, game.id), status=201)
 
 
-@get("/api/v1/sessions/{session_id:str}", opt=OWN_GAME)
+@get("/api/v1/sessions/{session_id:str}", opt=OWN_GAME | SEEING)
 async def see(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Show where a game stands."""
     who = await family(request)
     return _json(await _standing(_works(request), who.account_id, session_id))
 
 
-@post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME, status_code=200)
+@post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME | MOVING, status_code=200)
 async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Make a move. The same key brings the first answer again; a scene already left is refused with 409."""
     asked = await read_body(request, MoveAsked)
@@ -96,19 +138,19 @@ async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Re
     return _json(answer)
 
 
-@post("/api/v1/sessions/{session_id:str}/pause", opt=OWN_GAME, status_code=200)
+@post("/api/v1/sessions/{session_id:str}/pause", opt=OWN_GAME | CHANGING, status_code=200)
 async def pause(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Stop the clock."""
     return await _changed(request, session_id, actions.pause_session)
 
 
-@post("/api/v1/sessions/{session_id:str}/resume", opt=OWN_GAME, status_code=200)
+@post("/api/v1/sessions/{session_id:str}/resume", opt=OWN_GAME | CHANGING, status_code=200)
 async def resume(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Let the clock run again."""
     return await _changed(request, session_id, actions.resume_session)
 
 
-@post("/api/v1/sessions/{session_id:str}/abandon", opt=OWN_GAME, status_code=200)
+@post("/api/v1/sessions/{session_id:str}/abandon", opt=OWN_GAME | CHANGING, status_code=200)
 async def abandon(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
     """Give the game up."""
     return await _changed(request, session_id, actions.abandon_session)

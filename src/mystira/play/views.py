@@ -14,8 +14,6 @@ from mystira.polyglot.work import Work
 
 SCRIPTS_MAX = 256
 
-_SCRIPTS: dict[str, Script] = {}
-
 UNFINISHED = ("in_progress", "paused")
 
 
@@ -85,18 +83,25 @@ async def session(work: Work, account_id: str, session_id: str) -> GameSession:
 
 async def script(work: Work, scenario_id: str, version: int) -> Script:
     """Return what a game pinned to this version is played by."""
-    found = await content.published_version(work, scenario_id, version)
-    if found is None:
-        raise StoryNotFound
-    return _script(found)
+    # A published version never changes, so what was made of it once need not be read again.
+    known: dict[tuple[str, int], Script] = work.remembered.setdefault("play.scripts", {})
+    played = known.get((scenario_id, version))
+    if played is None:
+        found = await content.published_version(work, scenario_id, version)
+        if found is None:
+            raise StoryNotFound
+        if len(known) >= SCRIPTS_MAX:
+            known.clear()
+        played = known[scenario_id, version] = msgspec.convert(found, Script, from_attributes=True)
+    return played
 
 
 async def latest_script(work: Work, scenario_id: str) -> Script:
     """Return what a game started now is played by."""
-    found = await content.latest_version(work, scenario_id)
-    if found is None:
+    number = await content.latest_number(work, scenario_id)
+    if number is None:
         raise StoryNotFound
-    return _script(found)
+    return await script(work, scenario_id, number)
 
 
 async def unfinished(work: Work, account_id: str) -> tuple[GameSession, ...]:
@@ -113,17 +118,6 @@ async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:
 async def scores(work: Work, profile_id: str) -> tuple[PlayerScenarioScore, ...]:
     """Return every score of a profile."""
     return (await work.find(PlayerScenarioScore, equal("profile_id", profile_id), limit=1_000)).items
-
-
-def _script(version: content.PlayableVersion) -> Script:
-    known = _SCRIPTS.get(version.id)
-    if known is None:
-        # A published version never changes, so what was made of it once can be kept.
-        known = msgspec.convert(version, Script, from_attributes=True)
-        if len(_SCRIPTS) >= SCRIPTS_MAX:
-            _SCRIPTS.clear()
-        _SCRIPTS[version.id] = known
-    return known
 
 
 def standing(session: GameSession, script: Script, work: Work) -> Standing:

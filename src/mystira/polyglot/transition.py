@@ -143,7 +143,7 @@ async def _to_relational(
     await _until(r, lambda: _is_drained(r, collection, follower))
     # While the copy drains anyone may reopen it; once it commits, only the row decides.
     await _tell_copy(r, draining.evolve(state=State.COMMITTING))
-    flipped = draining.opened(draining.n + 1, phase=draining.target, epoch=draining.epoch + 1, complete=True)
+    flipped = draining.opened(draining.n + 1, phase=draining.target, epoch=next_epoch(draining), complete=True)
     await r.journal.change(draining, flipped, r.noted("flip", draining, flipped, actor, why))
     await heal_copy(r.documents, flipped)
     return flipped
@@ -155,11 +155,16 @@ async def _to_documents(
     relay = ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock)
     await _until(r, lambda: _is_relayed(r, collection, relay))
     flipped = draining.opened(
-        draining.n + 1, phase=draining.target, epoch=draining.epoch + 1, copying=True, complete=True
+        draining.n + 1, phase=draining.target, epoch=next_epoch(draining), copying=True, complete=True
     )
     await r.journal.change(draining, flipped, r.noted("flip", draining, flipped, actor, why), drained=True)
     await heal_copy(r.documents, flipped)
     return flipped
+
+
+def next_epoch(control: Control) -> int:
+    """Return the epoch of the next leader: its stamps are above all that the one before it gave."""
+    return control.epoch + 1
 
 
 async def wait_for_silence(r: Replication) -> None:

@@ -75,6 +75,7 @@ class Works:
         self.sleep = sleep
         self.committed = committed
         self.sender = Sender(documents, relational, self.leadership, clock=clock, pause=self.pause, sleep=sleep)
+        self.remembered: dict[str, Any] = {}
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
         """Return a new unit of work. `mark` names the event that it answers, for effect-once reactions."""
@@ -172,6 +173,11 @@ class Work:
         """What ties together everything that one request set going."""
         return self._correlation_id or self.op
 
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """What this process keeps of records that can never change, under a name for each reader; bounded by them."""
+        return self._works.remembered
+
     def new_id(self) -> str:
         """Return a new id (UUID version 7 as text)."""
         return uuid7(self.now, self._works.random)
@@ -243,7 +249,7 @@ class Work:
             return
         staged = self._staged
         base = await self._base(staged)
-        if base is not None and self._mark and self._mark in base.handled:
+        if base is not None and is_handled(self._mark, base):
             raise AlreadyHandled
         if base is not None and is_in_history(self.op, base):
             self._committed = base
@@ -338,3 +344,8 @@ class Work:
             )
             for at, event in enumerate(staged.events, start=1)
         )
+
+
+def is_handled(mark: str, base: Record) -> bool:
+    """Tell whether the event that a work answers has left its mark on the record before."""
+    return bool(mark) and mark in base.handled

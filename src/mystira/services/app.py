@@ -6,17 +6,20 @@ from pathlib import Path
 from litestar import Litestar
 
 from mystira.accounts import pages as account_pages
+from mystira.accounts import views as accounts
 from mystira.accounts.actions import add_profile, complete_account, give_consent
 from mystira.accounts.model import keyed_hash
-from mystira.accounts.pages import SAMPLE_FAMILY, authenticate
+from mystira.accounts.pages import SAMPLE_FAMILY, SESSION_COOKIE, authenticate
 from mystira.accounts.ports import Mailbox
 from mystira.analytics import http as analytics_http
 from mystira.content.commands import import_folder
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
 from mystira.services.platform import Platform
+from mystira.settings import Settings
 from mystira.web.app import make_app
 from mystira.web.health import HealthCheck
+from mystira.web.limits import Limit, Limits
 
 ROOMS = Path(__file__).parents[1]
 SAMPLE_CHILDREN = (("sample-mira", "Mira", "6-9", "fox"), ("sample-tomas", "Tomas", "10-12", "owl"))
@@ -32,6 +35,8 @@ def make_player_app(platform: Platform) -> Litestar:
             HealthCheck("documents", platform.documents.ping),
             HealthCheck("relational", platform.relational.ping),
         ],
+        session_cookie=SESSION_COOKIE,
+        limits=_limits(platform.settings),
         templates={room: ROOMS / room / "templates" / room for room in ("play", "accounts")},
     )
 
@@ -43,12 +48,24 @@ async def seed(platform: Platform, content: Path, report: Callable[[str], None])
         await _sample_family(platform)
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        writes=Limit("writes", settings.limit_writes, 60),
+        sign_ins=Limit("sign-ins", settings.limit_sign_ins, 15 * 60),
+        links=Limit("links", settings.limit_links, 15 * 60),
+    )
+
+
 async def _sample_family(platform: Platform) -> None:
     works = platform.works
-    email = "sample.family@example.org"
-    email_hash = keyed_hash(platform.key, "email", email)
-    await works.run(complete_account, account_id=SAMPLE_FAMILY, email=email, email_hash=email_hash)
+    # The account is made last, so where it is, the family was whole once. What a parent has changed since, above all
+    # a consent taken back, stays as it is.
+    if await accounts.account(works.open(), SAMPLE_FAMILY) is not None:
+        return
     for profile_id, name, age_group, avatar in SAMPLE_CHILDREN:
         details = {"name": name, "age_group": age_group, "avatar": avatar}
         await works.run(add_profile, account_id=SAMPLE_FAMILY, profile_id=profile_id, **details)
         await works.run(give_consent, account_id=SAMPLE_FAMILY, profile_id=profile_id)
+    email = "sample.family@example.org"
+    email_hash = keyed_hash(platform.key, "email", email)
+    await works.run(complete_account, account_id=SAMPLE_FAMILY, email=email, email_hash=email_hash)

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
 from mystira.polyglot.problem import Kind, Problem
+from mystira.web.limits import refuse_too_often
 
 Who = Literal["anyone", "family"]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -46,6 +47,10 @@ class CrossSite(Problem):
     kind = Kind.FORBIDDEN
 
 
+class AddressUnusable(Problem):
+    """This address holds a character that no name here can have. Check it, then try again."""
+
+
 class UndeclaredRoute(TypeError):
     """A route does not say who may use it."""
 
@@ -68,8 +73,10 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     if connection.scope["method"] == "OPTIONS":  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
         return
     access = access_of(handler)
+    _refuse_unusable_address(connection)
     if connection.scope["method"] not in SAFE_METHODS:  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
         _refuse_cross_site(connection)
+        await refuse_too_often(connection, connection.app.state.limits.writes)
     if access.who == "family" and await principal(connection) is None:
         here = connection.url.path
         raise NotSignedIn(sign_in=f"/sign-in?next={quote(here, safe='/')}" if access.page else "/sign-in")
@@ -99,5 +106,12 @@ def _refuse_cross_site(connection: Connection) -> None:
             raise CrossSite
         return
     origin = connection.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):
+    if origin is not None and origin.partition("://")[2] != connection.headers.get("host"):
         raise CrossSite
+
+
+def _refuse_unusable_address(connection: Connection) -> None:
+    # No store keeps a NUL, so nothing that is named with one can be looked up.
+    scope = connection.scope
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"] or b"\x00" in scope["query_string"]:
+        raise AddressUnusable

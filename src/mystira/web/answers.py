@@ -52,7 +52,12 @@ def answer_http(request: Request[Any, Any, Any], error: Exception) -> Response[A
         405: "This address does not take that method.",
     }.get(error.status_code, str(error.detail or "The request cannot be used."))
     code = CODES.get(error.status_code, "bad_request")
-    return _answer(request, error.status_code, code, detail, {}, None)
+    answer = _answer(request, error.status_code, code, detail, {}, None)
+    allowed = (error.headers or {}).get("allow")
+    if allowed is not None:
+        methods = {method.strip() for method in allowed.split(",")}
+        answer.headers["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    return answer
 
 
 def answer_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -111,7 +116,7 @@ def _title(status: int) -> str:
         409: "Something changed meanwhile",
         413: "Too large",
         422: "Not possible",
-        429: "Too many requests",
+        429: "Just a little slower",
         500: "Our mistake",
         503: "Just a moment",
     }.get(status, "Not possible")

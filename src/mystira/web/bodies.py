@@ -1,7 +1,11 @@
 """Strict request bodies: the right type, no field too many, no key twice, and every error told at once."""
 
 import json
-from typing import Any, TypeVar, cast, get_args, get_origin
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -9,12 +13,16 @@ from litestar import Request
 
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.values import is_text
+from mystira.web.wrongs import NAME_LENGTH_SHOWN, Wrong, inside, is_list, mismatches, unfit_parts
 
 T = TypeVar("T", bound=msgspec.Struct)
 
 BODY_BYTES_MAX = 256 * 1024
 DEPTH_MAX = 32
 ERRORS_MAX = 100
+
+# A text that never ends runs to the end; the parser refuses it afterwards.
+_BRACKETS_AND_TEXTS = re.compile(rb'[\[\]{}]|"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,15 +39,10 @@ class BodyTooLarge(Problem):
     kind = Kind.TOO_LARGE
 
 
-class Wrong(msgspec.Struct, frozen=True):
-    """One error: where it is (`$.players[0].name`), and what to write instead."""
-
-    path: str
-    message: str
-
-
 async def read_body(request: Request[Any, Any, Any], wanted: type[T]) -> T:
     """Return the JSON body as `wanted`; BodyInvalid lists every error with its path."""
+    described = request.route_handler.opt.get("described")
+    assert described is None or described.body is wanted, f"the document says that {described.body} is read here"
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/merge-patch+json"):
         raise _invalid([Wrong("$", "send JSON with Content-Type: application/json")])
@@ -59,18 +62,27 @@ async def read_form(request: Request[Any, Any, Any], wanted: type[T]) -> T:
 def convert(value: Any, wanted: type[T], *, strict: bool) -> T:
     """Return the plain value as `wanted`, or raise BodyInvalid with every error."""
     try:
-        return msgspec.convert(value, wanted, strict=strict)
+        made = msgspec.convert(value, wanted, strict=strict)
     except msgspec.ValidationError as error:
-        found = _errors(value, wanted, "$", strict=strict)
-        raise _invalid(found or [Wrong("$", str(error))]) from error
+        raise _invalid(mismatches(value, wanted, strict=strict)) from error
+    # A form's text can turn into a number that its plain value did not show ("nan").
+    _refuse(unfit_parts(made))
+    return made
 
 
-def _invalid(errors: list[Wrong]) -> BodyInvalid:
-    first = errors[0]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+def _refuse(errors: Iterable[Wrong]) -> None:
+    found = list(islice(errors, ERRORS_MAX))
+    if found:
+        raise _invalid(found)
+
+
+def _invalid(errors: Iterable[Wrong]) -> BodyInvalid:
+    told = list(islice(errors, ERRORS_MAX))
+    first = told[0]
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
     return BodyInvalid(
         summary=f"{first.path}: {first.message}{more}",
-        errors=[{"path": error.path, "message": error.message} for error in errors[:ERRORS_MAX]],
+        errors=[{"path": error.path, "message": error.message} for error in told],
     )
 
 
@@ -88,24 +100,20 @@ async def _bytes(request: Request[Any, Any, Any]) -> bytes:
 
 def _parse(raw: bytes) -> Any:
     _refuse_too_deep(raw)
-    twice: list[Wrong] = []
+    twice: list[str] = []
 
     def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
-        if len(value) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice.extend(Wrong("$", f"the key {name!r} is there twice") for name in value if names.count(name) > 1)
+        if len(value) < len(pairs) and len(twice) < ERRORS_MAX:
+            twice.extend(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         return value
 
     try:
         value = json.loads(raw.decode(), object_pairs_hook=mapping, parse_constant=_refuse_constant)
     except ValueError as error:
         raise _invalid([Wrong("$", f"this is not JSON in UTF-8 ({error})")]) from error
-    if twice:
-        raise _invalid(twice)
-    bad = _first_bad_text(value, "$")
-    if bad is not None:
-        raise _invalid([Wrong(bad, "text must not hold NUL or half of a surrogate pair")])
+    _refuse(Wrong("$", f"the key {name[:NAME_LENGTH_SHOWN]!r} is there twice") for name in twice)
+    _refuse(unfit_parts(value))
     return value
 
 
@@ -117,71 +125,18 @@ def _refuse_too_deep(raw: bytes) -> None:
     if raw.count(b"[") + raw.count(b"{") <= DEPTH_MAX:
         return
     depth = 0
-    in_text = escaped = False
-    for byte in raw:
-        if in_text:
-            in_text = escaped or byte != 0x22
-            escaped = not escaped and byte == 0x5C
-        elif byte == 0x22:
-            in_text = True
-        elif byte in b"[{":
+    for token in _BRACKETS_AND_TEXTS.finditer(raw):
+        first = token[0][0]
+        if first in b"[{":
             depth += 1
             if depth > DEPTH_MAX:
                 raise _invalid([Wrong("$", f"this is nested more than {DEPTH_MAX} levels deep")])
-        elif byte in b"]}":
+        elif first in b"]}":
             depth -= 1
 
 
-def _first_bad_text(value: Any, path: str) -> str | None:
-    if isinstance(value, str):
-        return None if is_text(value) else path
-    if isinstance(value, dict):
-        parts = [(f"{path}.{name}", part) for name, part in value.items()]  # pyright: ignore[reportUnknownVariableType]
-        parts += [(path, name) for name in value]  # pyright: ignore[reportUnknownVariableType]
-    elif isinstance(value, list):
-        parts = [(f"{path}[{at}]", part) for at, part in enumerate(value)]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-    else:
-        return None
-    every = cast(list[tuple[str, Any]], parts)
-    return next((bad for where, part in every if (bad := _first_bad_text(part, where)) is not None), None)
-
-
-def _errors(value: Any, wanted: Any, path: str, *, strict: bool) -> list[Wrong]:
-    """Return every error: the decoder stops at the first one, so each part is tried on its own."""
-    try:
-        msgspec.convert(value, wanted, strict=strict)
-        return []
-    except msgspec.ValidationError as error:
-        inside = _inside(value, wanted, path, strict=strict)
-        return inside or [Wrong(path, str(error).split(" - at `")[0])]
-
-
-def _inside(value: Any, wanted: Any, path: str, *, strict: bool) -> list[Wrong]:
-    found: list[Wrong] = []
-    if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct) and isinstance(value, dict):
-        fields = {field.encode_name: field for field in msgspec.structs.fields(wanted)}
-        for name in value:  # pyright: ignore[reportUnknownVariableType]
-            if name not in fields:
-                found.append(Wrong(f"{path}.{name}", f"there is no such field; there are: {', '.join(fields)}"))
-        for name, field in fields.items():
-            if name in value:
-                found += _errors(value[name], field.type, f"{path}.{name}", strict=strict)
-            elif field.required:
-                found.append(Wrong(f"{path}.{name}", "this is missing"))
-        return found
-    origin, arguments = get_origin(wanted), get_args(wanted)
-    if origin in (list, tuple, set, frozenset) and isinstance(value, list) and arguments:
-        for at, part in enumerate(value):  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-            found += _errors(part, arguments[0], f"{path}[{at}]", strict=strict)
-    return found
-
-
 def _gathered(pairs: list[tuple[str, Any]], wanted: type[msgspec.Struct]) -> dict[str, Any]:
-    lists = {
-        field.encode_name
-        for field in msgspec.structs.fields(wanted)
-        if get_origin(field.type) in (list, tuple, set, frozenset)
-    }
+    lists = {field.encode_name for field in msgspec.structs.fields(wanted) if is_list(field.type)}
     values: dict[str, Any] = {}
     for name, value in pairs:
         if not is_text(name) or not is_text(value):
@@ -189,7 +144,7 @@ def _gathered(pairs: list[tuple[str, Any]], wanted: type[msgspec.Struct]) -> dic
         if name in lists:
             values.setdefault(name, []).append(value)
         elif name in values:
-            raise _invalid([Wrong(f"$.{name}", "this is there twice")])
+            raise _invalid([Wrong(inside("$", name), "this is there twice")])
         else:
             values[name] = value
     return values

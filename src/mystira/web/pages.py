@@ -1,6 +1,5 @@
-"""Pages: Jinja templates with autoescape, a content security policy with nonces, static files by content."""
+"""Pages: Jinja templates with autoescape, a content security policy with nonces."""
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +11,9 @@ from litestar.enums import MediaType
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from mystira.web.files import StaticFile
+
 HERE = Path(__file__).parent
-STATIC = HERE / "static"
 
 _markdown = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink", "html_inline"])
 
@@ -21,8 +21,8 @@ _markdown = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", 
 class Pages:
     """Renders templates: the web's own by name, a room's as `room/name.html`."""
 
-    def __init__(self, rooms: Mapping[str, Path]) -> None:
-        self._versions = static_versions(STATIC)
+    def __init__(self, rooms: Mapping[str, Path], files: Mapping[str, StaticFile]) -> None:
+        self._files = files
         self._environment = Environment(
             loader=_Loader(rooms), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
@@ -34,7 +34,7 @@ class Pages:
         return self._environment.get_template(name).render(context)
 
     def _static(self, name: str) -> str:
-        return f"/static/{name}?v={self._versions[name]}"
+        return f"/static/{name}?v={self._files[name].version}"
 
 
 class _Loader(PrefixLoader):
@@ -82,12 +82,3 @@ def policy(nonce: str) -> str:
 def render_markdown(text: str) -> Markup:
     """Return a story's text as HTML; links, images and HTML of its own stay plain text."""
     return Markup(_markdown.render(text))  # noqa: S704 - the renderer escapes everything it does not make itself.
-
-
-def static_versions(folder: Path) -> dict[str, str]:
-    """Return a short hash of every static file, so that browsers may keep them for ever."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }

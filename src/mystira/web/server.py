@@ -4,7 +4,9 @@ import asyncio
 import errno
 import gc
 import socket
+from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import Any, cast
 
 import uvicorn
 from litestar import Litestar
@@ -44,9 +46,14 @@ def take_port(host: str, port: int) -> socket.socket:
 class Server(uvicorn.Server):
     """A server whose signals belong to the caller: call `stop` to end it."""
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: Litestar, proxies: Sequence[str] = ()) -> None:
+        """`proxies` are the only ones whose X-Forwarded-For and X-Forwarded-Proto are believed."""
         config = uvicorn.Config(
-            app,
+            cast(Any, app),
+            http="httptools",
+            ws="none",
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -1,0 +1,147 @@
+"""Describes the API (OpenAPI 3.1) from the very structs that handlers read strictly and answer with."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import msgspec
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
+
+from mystira.polyglot.problem import Problem
+from mystira.polyglot.store import Conflict, Unavailable
+from mystira.web.access import SAFE_METHODS, AddressUnusable, CrossSite, NotSignedIn, access_of
+from mystira.web.answers import PROBLEM_JSON, STATUS
+from mystira.web.bodies import BodyInvalid, BodyTooLarge
+from mystira.web.limits import TooOften
+
+SCHEMAS = "#/components/schemas/"
+SESSION = "browser_session"
+
+
+class Described(msgspec.Struct, frozen=True, kw_only=True):
+    """What a route takes and answers. `example` is a body as a caller could send it."""
+
+    answer: Any
+    body: type[msgspec.Struct] | None = None
+    example: msgspec.Struct | None = None
+    query: dict[str, str] = {}
+    refusals: tuple[type[Problem], ...] = ()
+
+
+class ProblemShown(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
+    """A refusal (RFC 9457). `code` is stable, `detail` is for people; further members are the refusal's facts."""
+
+    kind: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+def describe(
+    answer: Any,
+    *,
+    example: msgspec.Struct | None = None,
+    query: dict[str, str] | None = None,
+    refusals: Sequence[type[Problem]] = (),
+) -> dict[str, Any]:
+    """Return what a handler's `opt` holds for the document; the example's type is the body's."""
+    body = None if example is None else type(example)
+    described = Described(answer=answer, body=body, example=example, query=query or {}, refusals=tuple(refusals))
+    return {"described": described}
+
+
+def described_by(handler: Any) -> Described | None:
+    """Return what a handler says of itself."""
+    return cast(Described | None, handler.opt.get("described"))
+
+
+def document(routes: Iterable[Any], *, session_cookie: str) -> dict[str, Any]:
+    """Return the OpenAPI document of every described route."""
+    doors = [
+        (route, handler, described)
+        for route in routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if (described := described_by(handler)) is not None
+    ]
+    types = {repr(kind): kind for _, _, described in doors for kind in (described.answer, described.body) if kind}
+    kinds = [ProblemShown, *types.values()]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template=SCHEMAS + "{name}")
+    components["ProblemShown"]["additionalProperties"] = True
+    schema_of = {repr(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
+    paths: dict[str, Any] = {}
+    for route, handler, described in doors:
+        for method in sorted(handler.http_methods):
+            paths.setdefault(route.path_format, {})[str(method).lower()] = _operation(
+                route, handler, described, schema_of
+            )
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Mystira", "version": "1.0.0", "description": "Interactive stories for children."},
+        "servers": [{"url": "/"}],
+        "paths": dict(sorted(paths.items())),
+        "components": {
+            "schemas": components,
+            "securitySchemes": {SESSION: {"type": "apiKey", "in": "cookie", "name": session_cookie}},
+        },
+    }
+
+
+def _operation(
+    route: HTTPRoute, handler: HTTPRouteHandler, described: Described, schema_of: dict[str, Any]
+) -> dict[str, Any]:
+    function = cast(Any, handler.fn)
+    room = function.__module__.split(".")[-2]
+    access = access_of(handler)
+    operation: dict[str, Any] = {
+        "operationId": f"{room}_{function.__name__}",
+        "tags": [room],
+        "summary": " ".join((function.__doc__ or "").split()),
+        "security": [{SESSION: []}] if access.who == "family" else [],
+        "parameters": _parameters(route, described),
+        "responses": {
+            str(handler.status_code): {
+                "description": "Done.",
+                "content": {"application/json": {"schema": schema_of[repr(described.answer)]}},
+            },
+            **_refusals(handler, described),
+        },
+    }
+    if described.body is not None:
+        content: dict[str, Any] = {"schema": schema_of[repr(described.body)]}
+        content["example"] = msgspec.to_builtins(described.example)
+        operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return operation
+
+
+def _parameters(route: HTTPRoute, described: Described) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    named = [{"name": name, "in": "path", "required": True, "schema": text} for name in route.path_parameters]
+    return named + [
+        {"name": name, "in": "query", "required": False, "schema": text, "description": meaning}
+        for name, meaning in described.query.items()
+    ]
+
+
+def _refusals(handler: HTTPRouteHandler, described: Described) -> dict[str, Any]:
+    """Return every refusal by status: what holds for all routes of its sort, and what it names itself."""
+    found: list[type[Problem]] = [AddressUnusable, Unavailable, *described.refusals]
+    if described.body is not None:
+        found += [BodyInvalid, BodyTooLarge]
+    if access_of(handler).who == "family":
+        found.append(NotSignedIn)
+    if not handler.http_methods & SAFE_METHODS:
+        found += [CrossSite, TooOften, Conflict]
+    by_status: dict[int, list[str]] = {}
+    for problem in found:
+        meaning = " ".join((problem.__doc__ or "").split())
+        by_status.setdefault(STATUS[problem.kind], []).append(f"`{problem.code}`: {meaning}")
+    return {
+        str(status): {
+            "description": "\n\n".join(sorted(lines)),
+            "content": {PROBLEM_JSON: {"schema": {"$ref": f"{SCHEMAS}ProblemShown"}}},
+        }
+        for status, lines in sorted(by_status.items())
+    }

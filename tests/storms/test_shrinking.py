@@ -1,0 +1,121 @@
+"""Decisions are recorded, can be forced, and a failing list of them becomes as small as it can be."""
+
+import asyncio
+
+import pytest
+
+from tests.storms.choices import Decision
+from tests.storms.loop import StormLoop
+from tests.storms.schedules import explain, run
+from tests.storms.shrinking import shrink
+
+
+async def toy(loop: StormLoop, seed: int) -> None:
+    """Two writers and a relay; it loses a write when a reply is lost and later the relay restarts, in this order."""
+    lost: list[int] = []
+
+    async def writer(name: str) -> None:
+        for number in range(20):
+            await asyncio.sleep(loop.choose("latency", [0.1, 0.2, 0.5]))
+            loop.choose("throttled", 0.2)
+            if loop.choose("reply lost", 0.1):
+                lost.append(number)
+                loop.trace(f"{name} lost {number}")
+
+    async def relay() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0.3)
+            assert not (loop.choose("relay restarts", 0.1) and lost), "a write is gone"
+
+    async with asyncio.TaskGroup() as group:
+        for job in (writer("left"), writer("right"), relay()):
+            group.create_task(job)
+
+
+def failing_seeds(count: int) -> list[int]:
+    return [seed for seed in range(100) if run(toy, seed, tracing=False).failure][:count]
+
+
+def test_a_failing_schedule_shrinks_to_the_two_faults_that_it_takes() -> None:
+    for seed in failing_seeds(5):
+        whole = run(toy, seed)
+        small = explain(toy, seed)
+        assert (small.failure, small.message, whole.failure) == ("AssertionError", "a write is gone", "AssertionError")
+        assert sorted(decision.key.split("#")[0] for decision in small.decisions) == ["relay restarts", "reply lost"]
+        assert set(small.decisions) < set(whole.decisions)
+        assert "a write is gone" in small.details and any("lost" in line for line in small.trace)
+        # The traceback may name addresses.
+        assert explain(toy, seed)._replace(details="") == small._replace(details="")
+
+
+def test_the_same_decisions_forced_give_the_same_run() -> None:
+    for seed in range(10):
+        whole = run(toy, seed)
+        forced = {decision.key: decision.value for decision in whole.decisions}
+        again = run(toy, seed, forced=forced, drawn=False)
+        assert (again.trace, again.failure, again.steps) == (whole.trace, whole.failure, whole.steps)
+        neutral = run(toy, seed, forced={}, drawn=False)
+        assert (neutral.failure, neutral.decisions) == ("", [])
+
+
+def test_a_trace_changes_nothing_in_the_run() -> None:
+    for seed in range(10):
+        traced, quiet = run(toy, seed), run(toy, seed, tracing=False)
+        assert quiet == traced._replace(trace=[], details="")
+
+
+def choices(loop: StormLoop, seed: int) -> None:
+    for number in range(5):
+        loop.trace(f"{number} {loop.choose('a', 0.5)} {loop.choose('b', 'xyz')}")
+
+
+def test_one_decision_can_be_forced_while_the_others_are_drawn() -> None:
+    free = run(choices, 3)
+    key, value = next(decision for decision in free.decisions if decision.key.startswith("b#"))
+    for wanted in "xyz":
+        forced = run(choices, 3, forced={key: wanted})
+        others = [decision for decision in forced.decisions if decision.key != key]
+        assert others == [decision for decision in free.decisions if decision.key != key]
+        assert (wanted == "x") == all(decision.key != key for decision in forced.decisions)
+    # What is no option (any more) is passed over.
+    assert run(choices, 3, forced={key: "no such option"}).decisions == free.decisions
+    assert Decision(key, value) in free.decisions
+
+
+def test_a_probability_comes_up_as_often_as_it_says() -> None:
+    def often(loop: StormLoop, seed: int) -> None:
+        for _ in range(1000):
+            loop.choose("rare", 0.1)
+            loop.choose("never", 0.0)
+            loop.choose("always", 1.0)
+            loop.choose("one of three", (1, 2, 3))
+
+    counts = [run(often, seed).decisions for seed in range(10)]
+    found = {label: sum(d.key.split("#")[0] == label for ds in counts for d in ds) for label in ("rare", "never")}
+    assert 850 < found["rare"] < 1150 and found["never"] == 0
+    assert sum(d.key.startswith("always") for ds in counts for d in ds) == 10_000
+    assert all(3000 < sum(d.value == n for ds in counts for d in ds if "three" in d.key) < 3700 for n in (2, 3))
+
+
+@pytest.mark.parametrize("needed", [{0}, {99}, {3, 50}, {10, 11, 12, 80}, set(range(0, 100, 9)), set(range(100))])
+def test_shrinking_finds_exactly_what_is_needed(needed: set[int]) -> None:
+    asked: list[list[int]] = []
+
+    def fails(kept: list[int]) -> bool:
+        asked.append(kept)
+        return needed <= set(kept)
+
+    assert shrink(fails, range(100)) == sorted(needed)
+    assert len(asked) < 500
+
+
+def test_shrinking_leaves_a_list_of_which_each_is_needed_and_keeps_to_its_tries() -> None:
+    def fails(kept: list[int]) -> bool:
+        return sum(kept) >= 100
+
+    kept = shrink(fails, range(50))
+    assert fails(kept) and not any(fails([n for n in kept if n != left_out]) for left_out in kept)
+    asked: list[int] = []
+    assert shrink(lambda kept: bool(asked.append(1)) or 7 in kept, range(50), tries_max=3) != [7]
+    assert len(asked) <= 4
+    assert shrink(lambda kept: True, range(50)) == [] == shrink(lambda kept: False, [])
