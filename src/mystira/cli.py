@@ -2,17 +2,21 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
 
-from mystira.content.scenarios.model.findings import render
 from mystira.polyglot.problem import Problem
 from mystira.settings import SETTINGS, read_settings
+
+if TYPE_CHECKING:
+    from mystira.content.scenarios.model.checking import Checked
+    from mystira.content.scenarios.model.findings import Finding
+    from mystira.content.scenarios.model.scenario import Scenario
 
 FAILED = 1
 
@@ -85,30 +89,40 @@ def play(
     from mystira.play.commands import play_in_terminal
     from mystira.run import playing_apart
 
-    checked = _checked([file], add_vocabulary=True)[0]
+    results = _checked([file], add_vocabulary=True)
+    checked = results[0][1]
     if checked.content is None:
-        _print_findings([(file, checked)])
+        _print_findings(results)
         raise SystemExit(FAILED)
     asyncio.run(playing_apart(checked, lambda works, story: play_in_terminal(works, story, auto=auto, seed=seed)))
 
 
 @content.command(name="new")
-def new_story(title: str, *, file: Path | None = None) -> None:
+def new_story(title: str, *, file: Path | None = None, json: AsJson = False) -> None:
     """Write a commented story file to begin with. It validates as it is."""
+    from mystira.content.scenarios.model.checking import unreadable
+    from mystira.content.scenarios.model.scenario import story_id
     from mystira.content.scenarios.model.skeleton import skeleton
-    from mystira.content.vocabulary.model import slug
+    from mystira.textfiles.nodes import Unreadable
 
-    path = file or Path(f"{slug(title) or 'story'}.yaml")
+    path = file or Path(f"{story_id(title)[:100]}.yaml")
+    wrong = None
     try:
-        with path.open("x") as target:
+        with path.open("x", encoding="utf-8") as target:
             target.write(skeleton(title))
     except FileExistsError:
-        say_apart(f"{path} is there already. Name another file: --file other.yaml")
-        raise SystemExit(FAILED) from None
+        wrong = Unreadable("file_exists", f"{path} is there already. Name another file: --file other.yaml")
     except OSError as error:
-        say_apart(f"{path} cannot be written ({error.strerror}). Name another file: --file /path/to/story.yaml")
-        raise SystemExit(FAILED) from None
-    say(f"Wrote {path}. Check it as you write: mystira content validate {path} --watch")
+        message = f"{path} cannot be written ({error.strerror}). Name another file: --file /path/to/story.yaml"
+        wrong = Unreadable("cannot_write", message)
+    if json:
+        _print_json([_row(path, unreadable(wrong).findings if wrong else ())])
+    elif wrong:
+        say_apart(wrong.message)
+    else:
+        say(f"Wrote {path}. Check it as you write: mystira content validate {path} --watch")
+    if wrong:
+        raise SystemExit(FAILED)
 
 
 @content.command
@@ -130,8 +144,8 @@ def validate(
     if watch:
         _watch(files)
         return
-    results = list(zip(files, _checked(files), strict=True))
-    _print_json(_as_json(results)) if json else _print_findings(results)
+    results = _checked(files)
+    _print_json([_row(path, checked.findings) for path, checked in results]) if json else _print_findings(results)
     if any(checked.errors for _, checked in results):
         raise SystemExit(FAILED)
 
@@ -148,18 +162,14 @@ def import_(
 
     _need_files(files)
     results = asyncio.run(importing(read_settings(), files, say_apart, publish=publish, add_vocabulary=add_vocabulary))
-    checks = [(path, checked) for path, checked, _ in results]
     if json:
-        found = _as_json(checks)
-        for row, (_, _, scenario) in zip(found, results, strict=True):
-            row["scenario_id"] = scenario.id if scenario else None
-        _print_json(found)
+        _print_json([_row(path, checked.findings, scenario) for path, checked, scenario in results])
     else:
-        _print_findings(checks)
+        _print_findings([(path, checked) for path, checked, _ in results])
         for path, _, scenario in results:
             if scenario is not None:
                 say(f"{path}: imported as {scenario.id} ({scenario.state}, version {scenario.latest_version}).")
-    if any(checked.errors for _, checked in checks):
+    if any(checked.errors for _, checked, _ in results):
         raise SystemExit(FAILED)
 
 
@@ -185,13 +195,13 @@ def say_apart(text: str) -> None:
 def _watch(files: tuple[Path, ...]) -> None:
     from watchfiles import watch
 
-    _print_findings(list(zip(files, _checked(files), strict=True)))
+    _print_findings(_checked(files))
     # Editors replace files, so the folders are watched, and only the named files count.
     for changes in watch(*{path.absolute().parent for path in files}, raise_interrupt=False):
         changed = {Path(name) for _, name in changes}
         again = [path for path in files if path.absolute() in changed]
         if again:
-            _print_findings(list(zip(again, _checked(again), strict=True)))
+            _print_findings(_checked(again))
 
 
 def _need_files(files: tuple[Path, ...]) -> None:
@@ -200,25 +210,32 @@ def _need_files(files: tuple[Path, ...]) -> None:
         raise SystemExit(2)
 
 
-def _checked(files: tuple[Path, ...] | list[Path], *, add_vocabulary: bool = False) -> list[Any]:
-    from mystira.content.commands import check_file, read_vocabulary, vocabulary_of
-    from mystira.run import SAMPLE_CONTENT
+def _checked(files: Sequence[Path], *, add_vocabulary: bool = False) -> "list[tuple[Path, Checked]]":
+    from mystira.run import checking
 
-    vocabulary = vocabulary_of(read_vocabulary(SAMPLE_CONTENT / "vocabulary"))
-    return [check_file(path, vocabulary, add_vocabulary=add_vocabulary) for path in files]
+    return list(zip(files, asyncio.run(checking(files, add_vocabulary=add_vocabulary)), strict=True))
 
 
-def _print_findings(results: list[tuple[Path, Any]]) -> None:
+def _print_findings(results: "list[tuple[Path, Checked]]") -> None:
+    from mystira.content.commands import shown_lines
+    from mystira.content.scenarios.model.findings import render
+
     for path, checked in results:
-        lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        lines = shown_lines(path) if checked.findings else []
         for finding in checked.findings:
             say(render(str(path), finding, lines))
         warnings = len(checked.findings) - len(checked.errors)
         say(f"{path}: {len(checked.errors)} errors, {warnings} warnings.")
 
 
-def _as_json(results: list[tuple[Path, Any]]) -> list[dict[str, Any]]:
-    return [{"file": str(path), "findings": msgspec.to_builtins(checked.findings)} for path, checked in results]
+def _row(path: Path, findings: "Sequence[Finding]", scenario: "Scenario | None" = None) -> dict[str, Any]:
+    """Return what `--json` tells about one file, the same for every command (docs/story-files.md)."""
+    return {
+        "file": str(path),
+        "ok": all(finding.severity != "error" for finding in findings),
+        "findings": msgspec.to_builtins(findings),
+        "scenario": scenario and {"id": scenario.id, "state": scenario.state, "version": scenario.latest_version},
+    }
 
 
 def _print_json(value: Any) -> None:

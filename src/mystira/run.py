@@ -13,9 +13,17 @@ from tempfile import TemporaryDirectory
 
 from mystira.accounts.actions import add_profile
 from mystira.content import views as content_views
-from mystira.content.commands import check_file, import_checked, import_folder
+from mystira.content.actions import import_checked
+from mystira.content.commands import (
+    Imported,
+    check_files,
+    import_files,
+    import_folder,
+    read_vocabulary,
+    vocabulary_of,
+)
 from mystira.content.scenarios.model.checking import Checked
-from mystira.content.scenarios.model.scenario import Scenario
+from mystira.content.scenarios.model.examining import EXAMINE, context
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
@@ -34,6 +42,7 @@ from mystira.polyglot.work import Works
 from mystira.services import COLLECTIONS, REACTIONS
 from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings, secret_key
+from mystira.textfiles.readers import Readers, open_readers
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "migrations"
@@ -62,7 +71,8 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
         try:
             documents = await open_sqlite(settings.documents, COLLECTIONS)
             try:
-                yield _wired(settings, documents, relational, key)
+                async with open_readers(EXAMINE) as readers:
+                    yield _wired(settings, documents, relational, readers, key)
             finally:
                 documents.close()
         finally:
@@ -134,18 +144,23 @@ async def serve(settings: Settings, report: Report) -> None:
 
 async def importing(
     settings: Settings, files: Sequence[Path], report: Report, *, publish: bool, add_vocabulary: bool
-) -> list[tuple[Path, Checked, Scenario | None]]:
+) -> list[Imported]:
     """Import files into the platform's stores, whether it is running or not."""
-    results: list[tuple[Path, Checked, Scenario | None]] = []
     async with platform(settings, report) as opened:
         await import_folder(opened.works, SAMPLE_CONTENT, report)
-        for path in files:
-            vocabulary = await content_views.vocabulary(opened.works.open())
-            checked = check_file(path, vocabulary, add_vocabulary=add_vocabulary)
-            scenario = None if checked.content is None else await import_checked(opened.works, checked, publish=publish)
-            results.append((path, checked, scenario))
+        results = await import_files(
+            opened.works, opened.readers, files, publish=publish, add_vocabulary=add_vocabulary
+        )
         await settle(opened)
     return results
+
+
+async def checking(files: Sequence[Path], *, add_vocabulary: bool = False) -> list[Checked]:
+    """Check files against the vocabulary that comes with the program; no store is opened."""
+    vocabulary = vocabulary_of(read_vocabulary(SAMPLE_CONTENT / "vocabulary"))
+    told = context(vocabulary, add_vocabulary=add_vocabulary, media=content_views.media_ids())
+    async with open_readers(EXAMINE) as readers:
+        return await check_files(readers, files, told)
 
 
 async def playing_apart(checked: Checked, play: Callable[[Works, str], Awaitable[None]]) -> None:
@@ -180,7 +195,9 @@ async def draft_revision(settings: Settings, name: str, report: Report) -> Path 
             await attached.release()
 
 
-def _wired(settings: Settings, documents: SqliteDocuments, relational: PostgresStore, key: bytes) -> Platform:
+def _wired(
+    settings: Settings, documents: SqliteDocuments, relational: PostgresStore, readers: Readers, key: bytes
+) -> Platform:
     wake = Wake()
     works = Works(
         Catalog(COLLECTIONS),
@@ -190,7 +207,7 @@ def _wired(settings: Settings, documents: SqliteDocuments, relational: PostgresS
     )
     # The name tells this process from others in leases; it is made anew at each start, as its leases are.
     replication = Replication(works.catalog, documents, relational, name=f"mystira-{secrets.token_hex(4)}")
-    return Platform(settings, works, documents, relational, Reactions(REACTIONS), wake, key, replication)
+    return Platform(settings, works, documents, relational, Reactions(REACTIONS), wake, readers, key, replication)
 
 
 def _make_folder(folder: Path, setting: str) -> None:

@@ -8,7 +8,7 @@ from statistics import mean
 import msgspec
 import pytest
 
-from mystira.content.commands import check_file, read_vocabulary, vocabulary_of
+from mystira.content.commands import check_own_file, read_vocabulary, vocabulary_of
 from mystira.content.scenarios.model.scenario import ScenarioContent
 from mystira.play.model.moves import Asked, choices_of, move, start
 from mystira.play.model.script import Script
@@ -23,7 +23,7 @@ each_story = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
 def content_of(path: Path) -> ScenarioContent:
-    content = check_file(path, VOCABULARY).content
+    content = check_own_file(path, VOCABULARY).content
     assert content is not None
     return content
 

@@ -7,8 +7,8 @@ from mystira.polyglot.journal import LetterKind
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Key
 from tests.storms.loop import StormLoop
-from tests.storms.simulated import Broken
-from tests.storms.world import COUNTERS, EFFECTS, KEYS, PATIENCE_S, Process, World, document, leading, settle, wiped
+from tests.storms.simulated import broken
+from tests.storms.world import COUNTERS, EFFECTS, KEYS, NEW, PATIENCE_S, Process, World, document, leading, rest, settle, wiped
 
 
 async def schedule(loop: StormLoop, seed: int) -> None:
@@ -19,22 +19,26 @@ async def schedule(loop: StormLoop, seed: int) -> None:
     loop.start("chaos", world.chaos())
     while not world.wires.calm and loop.time() < PATIENCE_S:
         await asyncio.sleep(1.0)
+        look(world)
     if not world.wires.calm:
         world.wires.calm = True
-        raise Broken("I14: the phases could not be walked to their end")
+        raise broken("I14: the phases could not be walked to their end")
     judge = await settle(world)
-    for key in KEYS:
-        if not await judge.write_once(key):
-            raise Broken(f"I14: {key} cannot be written although nothing is wrong any more")
-    while await judge.carry_once():
-        await asyncio.sleep(1.0)
-    await asyncio.sleep(1.0)
-    await judge.carry_once()
+    if not await judge.write_once(NEW):
+        raise broken("I14: nothing can be written although nothing is wrong any more")
+    await rest(judge)
     await examine(world, judge)
+
+
+def look(world: World) -> None:
+    """Raise what was seen to break while it happened."""
+    if world.wires.broken:
+        raise broken(world.wires.broken[0])
 
 
 async def examine(world: World, judge: Process) -> None:
     """Assert every invariant that can be asserted at rest."""
+    look(world)
     acknowledged_writes_stand(world)
     one_body_per_stamp(world)
     both_sides_equal(world)
@@ -54,18 +58,18 @@ def acknowledged_writes_stand(world: World) -> None:
         standing = world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))
         lost = acked - set(standing) - kept
         if lost:
-            raise Broken(f"I1: {key} lost {sorted(lost)}")
+            raise broken(f"I1: {key} lost {sorted(lost)}")
         if len(set(standing)) < len(standing):
-            raise Broken(f"I1: {key} took a write twice: {standing}")
-    if kept and not world.froze:
-        raise Broken(f"I9: {sorted(kept)} stand against others although no lease was broken")
+            raise broken(f"I1: {key} took a write twice: {standing}")
+    if kept and not world.wires.froze:
+        raise broken(f"I9: {sorted(kept)} stand against others although no lease was broken")
 
 
 def one_body_per_stamp(world: World) -> None:
     if world.wires.history.two_leaders:
-        raise Broken(f"I4: both stores took writes in {sorted(world.wires.history.two_leaders)}")
-    if world.wires.history.split_bodies and not world.froze:
-        raise Broken(f"I2: two bodies for {sorted(world.wires.history.split_bodies)}")
+        raise broken(f"I4: both stores took writes in {sorted(world.wires.history.two_leaders)}")
+    if world.wires.history.split_bodies and not world.wires.froze:
+        raise broken(f"I2: two bodies for {sorted(world.wires.history.split_bodies)}")
 
 
 def both_sides_equal(world: World) -> None:
@@ -77,19 +81,19 @@ def both_sides_equal(world: World) -> None:
         key = Key(name, name)
         row, there = (rows[key].record if key in rows else None), document(world, key)
         if wiped(row) != wiped(there):
-            raise Broken(f"I7: {name} differs:\n  row      {wiped(row)}\n  document {wiped(there)}")
+            raise broken(f"I7: {name} differs:\n  row      {wiped(row)}\n  document {wiped(there)}")
 
 
 async def queues_are_empty(world: World, judge: Process) -> None:
     waiting = await judge.r.journal.pending()
     if waiting.waiting + waiting.parked:
-        raise Broken(f"I7: events wait: {waiting}")
+        raise broken(f"I7: events wait: {waiting}")
     control = world.wires.relational.control_of[COUNTERS.name]
     if control.phase is not Phase.POSTGRES_ONLY and world.wires.relational.relay:
-        raise Broken("I7: the relay outbox is not empty")
+        raise broken("I7: the relay outbox is not empty")
     other = [x for x in world.wires.relational.letter_of.values() if x.kind is not LetterKind.CONFLICT]
     if other:
-        raise Broken(f"I7: dead letters without poison: {other}")
+        raise broken(f"I7: dead letters without poison: {other}")
 
 
 def effects_happened_once(world: World) -> None:
@@ -102,15 +106,15 @@ def effects_happened_once(world: World) -> None:
         silent = {op for op in committed if heard.get(op) != 1}
         if silent:
             told = {op: heard.get(op, 0) for op in sorted(silent)}
-            raise Broken(f"I18: {key}: effects of committed writes: {told}")
+            raise broken(f"I18: {key}: effects of committed writes: {told}")
     everything = {op for key in KEYS for op in world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))}
     false = {op for op in heard if op not in everything}
     if false:
-        raise Broken(f"I18: effects of writes that do not stand: {sorted(false)} (conflicts: {sorted(kept)})")
+        raise broken(f"I18: effects of writes that do not stand: {sorted(false)} (conflicts: {sorted(kept)})")
 
 
 async def row_and_copy_agree(world: World) -> None:
     row = world.wires.relational.control_of[COUNTERS.name]
     copy = await read_copy(world.wires.documents, COUNTERS.name)
     if copy is not None and row.leader is Leader.DOCUMENTS and control_of(copy).leader is not Leader.DOCUMENTS:
-        raise Broken(f"I4: the row says {row}, the copy {control_of(copy)}")
+        raise broken(f"I4: the row says {row}, the copy {control_of(copy)}")

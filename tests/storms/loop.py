@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mappi
 from contextlib import contextmanager, suppress
 from contextvars import Context, copy_context
 from heapq import heappop, heappush
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from random import Random
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
@@ -52,7 +53,10 @@ class StormLoop(AbstractEventLoop):
     """Runs one schedule. The same seed runs the same schedule, in any process, under any hash seed.
 
     Among what is ready the next callback is drawn; `fifo` keeps asyncio's own order. Time passes only when nothing is
-    ready. `forced` gives decisions (key to value) their outcome, and `drawn=False` makes all others neutral.
+    ready. Sets of tasks keep their order everywhere; sets of bare futures or of your own objects do not, because their
+    hash is an address.
+
+    `forced` gives decisions (key to value) their outcome, and `drawn=False` makes all others neutral.
     """
 
     def __init__(
@@ -420,6 +424,11 @@ _LEAKED: list[Any] = []
 
 def _close(coro: Any) -> None:
     """Close it, again if a finally block waits for something; one that will never end is kept for good instead."""
+    if getcoroutinestate(coro) == CORO_CREATED:
+        # What it was given to wait for will not begin either, and would complain of that when it is collected.
+        for argument in coro.cr_frame.f_locals.values():
+            if iscoroutine(argument):
+                _close(argument)
     for _ in range(CLOSED_MAX):
         with suppress(BaseException):
             coro.close()

@@ -10,7 +10,7 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS, Control
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.phases import Phase
+from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unavailable
 from mystira.polyglot.stores.memory import Document, MemoryDocuments
 from mystira.polyglot.stores.memory_relational import MemoryRelational, Row
@@ -19,12 +19,14 @@ from tests.storms.loop import StormLoop
 
 SIZE = 1_000
 RANGES_MAX = 3
+VERSIONS_KEPT = 5
+FROZEN_S = 3.0
 LATE_S = 0.3
 
-READ_FAULTS = ("unavailable", "throttled", "stale")
-WRITE_FAULTS = ("unavailable", "lost", "applied", "late", "throttled")
+READ_FAULTS = (*("unavailable", "throttled", "stale") * 3, "frozen")
+WRITE_FAULTS = (*("unavailable", "lost", "applied", "late", "throttled") * 2, "frozen", "frozen after")
 FEED_FAULTS = ("unavailable", "throttled", "split")
-QUERY_FAULTS = ("unavailable", "applied", "twice")
+QUERY_FAULTS = (*("unavailable", "applied", "twice") * 5, "frozen", "frozen after")
 
 DOCUMENT_CALLS = {
     "read": READ_FAULTS,
@@ -38,7 +40,13 @@ READING = {"feed", "feed_ranges", "read", "search", "count", "control", "positio
 
 
 class Broken(AssertionError):
-    """An invariant does not hold."""
+    """An invariant does not hold; each one that is named in the design has a class of its own."""
+
+
+def broken(text: str) -> Broken:
+    """Return the failure of the invariant that the text begins with, as in "I1: a lost op7"."""
+    name = text.partition(":")[0]
+    return type(name, (Broken,), {})(text)
 
 
 class Node:
@@ -106,7 +114,8 @@ class PlainDocuments(MemoryDocuments):
     def __init__(self, clock: Callable[[], float], history: History) -> None:
         super().__init__(clock=clock)
         self.history = history
-        self.before: dict[tuple[str, Key], Record] = {}
+        self.before: dict[tuple[str, Key], list[Record]] = {}
+        self.watch: Callable[[Collection[Any], Record, Record | None], None] = lambda *about: None
 
     def _container(self, collection: Collection[Any]) -> Any:
         found = self._containers.get(collection.container)
@@ -128,7 +137,10 @@ class PlainDocuments(MemoryDocuments):
         if collection is not CONTROLS:
             self.history.add(collection.name, record, base, "docs")
         if base is not None:
-            self.before[collection.name, record.key] = base
+            older = self.before.setdefault((collection.name, record.key), [])
+            older.append(base)
+            del older[:-VERSIONS_KEPT]
+        self.watch(collection, record, base)
 
 
 class PlainRelational(MemoryRelational):
@@ -142,9 +154,11 @@ class PlainRelational(MemoryRelational):
     def tell(self, name: str, key: Key, events: Any) -> None:
         for event in events:
             if event.event_id in self.told_ids and event.event_id not in self._events:
-                raise Broken(f"I18: {event.type} {event.seq} of {key} was published and settled, and is told again")
+                self.broken.append(f"I18: fact {event.seq} of {key} was published and settled, and is told again")
             self.told_ids.add(event.event_id)
         super().tell(name, key, events)
+
+    broken: list[str]
 
     def put(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         super().put(collection, record, base)
@@ -153,14 +167,15 @@ class PlainRelational(MemoryRelational):
     def _apply(self, collection: Collection[Any], record: Record, now: Any, done: Any) -> None:
         before: Row | None = self._rows(collection).get(record.key)
         if before is not None and before.record.stamp >= record.stamp:
-            raise Broken(f"I3: {record.key} goes from {before.record.stamp} to {record.stamp}")
+            self.broken.append(f"I3: {record.key} goes from {before.record.stamp} to {record.stamp}")
         super()._apply(collection, record, now, done)
 
 
 class Network:
     """One process's way to one store. `calm` ends all faults; `down_until` is an outage for everybody."""
 
-    def __init__(self, world: "Wires", side: str, store: Any) -> None:
+    def __init__(self, world: "Wires", side: str, store: Any, name: str) -> None:
+        self._name = name
         self._world = world
         self._side = side
         self._store = store
@@ -192,6 +207,7 @@ class Network:
 
     async def _spoilt(self, fault: str, name: str, method: Any, args: Any, kwargs: Any) -> Any:
         world = self._world
+        answer: Any = None
         match fault:
             case "unavailable":
                 raise Unavailable("the network refused")
@@ -199,6 +215,12 @@ class Network:
                 raise Throttled(0.02)
             case "stale":
                 return await self._stale(method, args)
+            case "frozen" | "frozen after":
+                if fault == "frozen after":
+                    answer = await method(*args, **kwargs)
+                world.freeze(self._name)
+                await asyncio.sleep(0)
+                return answer if fault == "frozen after" else await method(*args, **kwargs)
             case "split":
                 if len(await self._store.feed_ranges(args[0])) < RANGES_MAX:
                     await self._store.split_range(args[0], args[1])
@@ -223,8 +245,8 @@ class Network:
     async def _stale(self, method: Any, args: Any) -> Any:
         """A replica that lags: the version before, if there was one."""
         collection, key = args
-        before = self._store.before.get((collection.name, key))
-        return before if before else await method(*args)
+        older = self._store.before.get((collection.name, key))
+        return older[int(self._world.delay() * len(older))] if older else await method(*args)
 
     async def _relational_call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
         world = self._world
@@ -236,7 +258,7 @@ class Network:
                 await asyncio.sleep(0)
             return answer
         collection = args[0] if args and isinstance(args[0], Collection) else None
-        if fault != "unavailable" and name in READING:
+        if fault in ("applied", "twice", "frozen after") and name in READING:
             fault = "unavailable"
         world.seen(fault, collection, f"{self._side}.{name}")
         if fault == "twice" and name in ("relay_claim", "claim_events", "change", "write", "declare", "lease_range"):
@@ -256,20 +278,38 @@ class Wires:
         self.documents.reads_are_current = False
         self.relational = PlainRelational(self.history)
         self.calm = False
+        self.froze = False
+        self.broken: list[str] = []
+        self.relational.broken = self.broken
+        self.documents.watch = self._watch
         self.down_until = {"docs": 0.0, "pg": 0.0}
-        self._delay = Random(loop.seed * 7919 + 1).random
+        self.delay = Random(loop.seed * 7919 + 1).random
 
-    def to_documents(self) -> Any:
-        return Network(self, "docs", self.documents)
+    def to_documents(self, name: str) -> Any:
+        return Network(self, "docs", self.documents, name)
 
-    def to_relational(self) -> Any:
-        network = Network(self, "pg", self.relational)
+    def to_relational(self, name: str) -> Any:
+        network = Network(self, "pg", self.relational, name)
         network.__dict__["journal"] = network
         return network
 
+    def freeze(self, name: str) -> None:
+        """Pause a process for longer than its lease, perhaps."""
+        if not self.calm:
+            self.froze = True
+            self.loop.freeze(name, 0.3 + self.delay() * FROZEN_S)
+
+    def _watch(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
+        """No lease, no write: while PostgreSQL leads, no app writes documents unless it slept through its lease."""
+        control = self.relational.control_of.get(collection.name)
+        if control is None or control.leader is Leader.DOCUMENTS or record.writer == "relay" or self.froze:
+            return
+        if base is None or base.op != record.op:
+            self.broken.append(f"I4: {record.op} was written to the documents under {control.phase} {control.epoch}")
+
     async def travel(self, side: str) -> None:
         """Take some time to get there; refused while the store is down."""
-        drawn = self._delay()
+        drawn = self.delay()
         if drawn < 0.5:
             await asyncio.sleep(0 if drawn < 0.35 else drawn * 0.02)
         if self.loop.time() < self.down_until[side]:
@@ -279,7 +319,7 @@ class Wires:
         """Let a request arrive after its sender has given up on it, but within the longest request."""
 
         async def arrive() -> None:
-            await asyncio.sleep(self._delay() * LATE_S)
+            await asyncio.sleep(self.delay() * LATE_S)
             try:
                 await method(*args)
             except (Conflict, Unavailable):

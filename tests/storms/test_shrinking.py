@@ -1,66 +1,43 @@
 """Decisions are recorded, can be forced, and a failing list of them becomes as small as it can be."""
 
-import asyncio
-
 import pytest
 
 from tests.storms.choices import Decision
 from tests.storms.loop import StormLoop
 from tests.storms.schedules import explain, run
 from tests.storms.shrinking import shrink
-
-
-async def toy(loop: StormLoop, seed: int) -> None:
-    """Two writers and a relay; it loses a write when a reply is lost and later the relay restarts, in this order."""
-    lost: list[int] = []
-
-    async def writer(name: str) -> None:
-        for number in range(20):
-            await asyncio.sleep(loop.choose("latency", [0.1, 0.2, 0.5]))
-            loop.choose("throttled", 0.2)
-            if loop.choose("reply lost", 0.1):
-                lost.append(number)
-                loop.trace(f"{name} lost {number}")
-
-    async def relay() -> None:
-        for _ in range(20):
-            await asyncio.sleep(0.3)
-            assert not (loop.choose("relay restarts", 0.1) and lost), "a write is gone"
-
-    async with asyncio.TaskGroup() as group:
-        for job in (writer("left"), writer("right"), relay()):
-            group.create_task(job)
+from tests.storms.toys import loses_a_write
 
 
 def failing_seeds(count: int) -> list[int]:
-    return [seed for seed in range(100) if run(toy, seed, tracing=False).failure][:count]
+    return [seed for seed in range(100) if run(loses_a_write, seed, tracing=False).failure][:count]
 
 
 def test_a_failing_schedule_shrinks_to_the_two_faults_that_it_takes() -> None:
     for seed in failing_seeds(5):
-        whole = run(toy, seed)
-        small = explain(toy, seed)
+        whole = run(loses_a_write, seed)
+        small = explain(loses_a_write, seed)
         assert (small.failure, small.message, whole.failure) == ("AssertionError", "a write is gone", "AssertionError")
         assert sorted(decision.key.split("#")[0] for decision in small.decisions) == ["relay restarts", "reply lost"]
         assert set(small.decisions) < set(whole.decisions)
         assert "a write is gone" in small.details and any("lost" in line for line in small.trace)
         # The traceback may name addresses.
-        assert explain(toy, seed)._replace(details="") == small._replace(details="")
+        assert explain(loses_a_write, seed)._replace(details="") == small._replace(details="")
 
 
 def test_the_same_decisions_forced_give_the_same_run() -> None:
     for seed in range(10):
-        whole = run(toy, seed)
+        whole = run(loses_a_write, seed)
         forced = {decision.key: decision.value for decision in whole.decisions}
-        again = run(toy, seed, forced=forced, drawn=False)
+        again = run(loses_a_write, seed, forced=forced, drawn=False)
         assert (again.trace, again.failure, again.steps) == (whole.trace, whole.failure, whole.steps)
-        neutral = run(toy, seed, forced={}, drawn=False)
+        neutral = run(loses_a_write, seed, forced={}, drawn=False)
         assert (neutral.failure, neutral.decisions) == ("", [])
 
 
 def test_a_trace_changes_nothing_in_the_run() -> None:
     for seed in range(10):
-        traced, quiet = run(toy, seed), run(toy, seed, tracing=False)
+        traced, quiet = run(loses_a_write, seed), run(loses_a_write, seed, tracing=False)
         assert quiet == traced._replace(trace=[], details="")
 
 
@@ -95,6 +72,17 @@ def test_a_probability_comes_up_as_often_as_it_says() -> None:
     assert 850 < found["rare"] < 1150 and found["never"] == 0
     assert sum(d.key.startswith("always") for ds in counts for d in ds) == 10_000
     assert all(3000 < sum(d.value == n for ds in counts for d in ds if "three" in d.key) < 3700 for n in (2, 3))
+
+
+def test_labels_and_seeds_draw_independently() -> None:
+    def drawn(seed: int, label: str) -> list[bool]:
+        with StormLoop(seed) as loop:
+            return [loop.choose(label, 0.5) for _ in range(200)]
+
+    streams = [drawn(seed, label) for seed in (1, 2, 3) for label in ("a", "b")]
+    for number, one in enumerate(streams):
+        for other in streams[:number]:
+            assert 60 < sum(x == y for x, y in zip(one, other, strict=True)) < 140
 
 
 @pytest.mark.parametrize("needed", [{0}, {99}, {3, 50}, {10, 11, 12, 80}, set(range(0, 100, 9)), set(range(100))])

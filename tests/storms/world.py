@@ -25,18 +25,23 @@ from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.transition import change_phase, end_transition
 from mystira.polyglot.work import Command, Work, Works
+from mystira.polyglot.stores.memory import Document
 from tests.storms.loop import StormLoop
-from tests.storms.simulated import Wires
+from tests.storms.simulated import Wires, broken
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
-KEYS = ("a", "b", "old")
+OLD = ("old", "older", "oldest")
+NEW = "new"
+WRITTEN = ("a", "a", "a", "b", "b", "b", "c", "d", "old")
+KEYS = ("a", "b", "c", "d", *OLD, NEW)
 FLIPS = 4
 IDLE_S = 1.2
 PHASE_S = 3.0
 PATIENCE_S = 400.0
+ROUNDS_MAX = 150
 RATE = 0.025
 CHAOS = (*[""] * 14, "kill p0", "kill p1", "kill op", "freeze p0", "freeze p1", "freeze op", "pg down", "docs down")
 
@@ -93,7 +98,6 @@ class World:
         self.wires = Wires(loop, rate)
         self.acked: dict[str, set[str]] = {key: set() for key in KEYS}
         self.ops = 0
-        self.froze = False
         self.filled = False
         self.lives = 0
         self._legacy()
@@ -102,19 +106,17 @@ class World:
         return NOW + timedelta(seconds=self.loop.time())
 
     def _legacy(self) -> None:
-        """A document from before there were stamps."""
+        """Documents from before there were stamps."""
         documents = self.wires.documents
-        plain = Record(key=Key("old", "old"), entity=Counter(id="old", value=100), stamp=Stamp())
-        container = documents._container(COUNTERS)
-        documents._position += 1
-        from mystira.polyglot.stores.memory import Document
-
-        container.documents[plain.key] = Document(documents._position, plain, None, 1)
+        for name in OLD:
+            plain = Record(key=Key(name, name), entity=Counter(id=name, value=100), stamp=Stamp())
+            documents._position += 1
+            documents._container(COUNTERS).documents[plain.key] = Document(documents._position, plain, None, 1)
 
     def start(self, name: str) -> None:
         self.lives += 1
         process = Process(self, name, self.lives)
-        for job in (process.operate,) if name == "op" else (process.carry, process.write):
+        for job in (process.operate,) if name.startswith("op") else (process.carry, process.write):
             self.loop.start(name, job())
 
     async def chaos(self) -> None:
@@ -131,8 +133,11 @@ class World:
                 self.loop.kill(name, after_steps=1 + int(random() * 80))
                 self.loop.start("world", self._restart(name, random() * 0.4 + 0.3))
             elif verb_or_side == "freeze":
-                self.froze = True
-                self.loop.freeze(name, random() * 2.5)
+                self.wires.freeze(name)
+                if name == "op":
+                    # Whoever waits for a paused coordinator starts another one, and PostgreSQL may be away as well.
+                    self.start("op2")
+                    self.wires.down_until["pg"] = self.loop.time() + random() * 4 - 2
             else:
                 self.wires.down_until[verb_or_side] = self.loop.time() + random() * 1.5
 
@@ -148,7 +153,7 @@ class Process:
     def __init__(self, world: World, name: str, life: int) -> None:
         self.world = world
         self.random = Random(world.loop.seed * 1009 + life)
-        documents, relational = world.wires.to_documents(), world.wires.to_relational()
+        documents, relational = world.wires.to_documents(name), world.wires.to_relational(name)
         steady = world.loop.time
         self.leadership = Leadership(
             documents, relational, tempo=TEMPO, clock=world.clock, steady=steady, name=f"{name}.{life}"
@@ -204,7 +209,7 @@ class Process:
         random = self.random.random
         while not self.world.wires.calm:
             await asyncio.sleep(random() * 0.8)
-            key = KEYS[int(random() * len(KEYS))]
+            key = WRITTEN[int(random() * len(WRITTEN))]
             await self.write_once(key, removes=random() < 0.15)
 
     async def write_once(self, key: str, *, removes: bool = False) -> bool:
@@ -220,6 +225,7 @@ class Process:
 
     async def operate(self) -> None:
         """Walk through the phases, forwards and back, until the leader has changed often enough."""
+        await asyncio.sleep(self.random.random())
         journal, random = self.r.journal, self.random.random
         while True:
             try:
@@ -254,7 +260,7 @@ class Process:
 
 async def settle(world: World) -> Process:
     """Let a fresh process bring everything to rest; it is calm from now on."""
-    for name in ("p0", "p1", "op"):
+    for name in ("p0", "p1", "op", "op2"):
         world.loop.kill(name)
     # What is still on the wire arrives, and whatever a lease protected is free again.
     await asyncio.sleep(35.0)
@@ -263,11 +269,19 @@ async def settle(world: World) -> Process:
     if row is not None and row.state is not State.OPEN:
         await asyncio.sleep(PHASE_S + 1)
         await end_transition(judge.r, COUNTERS, actor="judge", why="the coordinator is gone")
-    quiet = 0
-    while quiet < 4:
-        quiet = 0 if await judge.carry_once() else quiet + 1
-        await asyncio.sleep(1.0)
+    await rest(judge)
     return judge
+
+
+async def rest(judge: Process) -> None:
+    """Work until nothing is left to do; whatever never comes to rest is broken."""
+    quiet = 0
+    for _ in range(ROUNDS_MAX):
+        quiet = 0 if await judge.carry_once() else quiet + 1
+        if quiet == 4:
+            return
+        await asyncio.sleep(1.0)
+    raise broken("I7: it never comes to rest")
 
 
 def wiped(record: Record | None) -> Record | None:

@@ -1,65 +1,62 @@
 """`mystira content`: check and import scenario files, alone or a folder at a time."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mystira.content import views
-from mystira.content.actions import make_version, point_to_version, save_definition, save_draft
+from mystira.content.actions import WORDS, Definition, check_scenario, import_checked, save_definition
 from mystira.content.badges.model import TIERS, Badge
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
-from mystira.content.scenarios.model.scenario import Scenario
-from mystira.content.vocabulary.model import (
-    AgeGroupDefinition,
-    ArchetypeDefinition,
-    CompassAxis,
-    EchoTypeDefinition,
-    FantasyThemeDefinition,
-    Vocabulary,
-    WordKind,
-    names_of,
-    slug,
-)
+from mystira.content.scenarios.model.examining import context
+from mystira.content.scenarios.model.scenario import Scenario, story_id
+from mystira.content.vocabulary.model import AgeGroupDefinition, Vocabulary, WordKind, names_of
 from mystira.polyglot.work import Works
 from mystira.textfiles.nodes import Node, Unreadable
-from mystira.textfiles.reading import Refused, read
+from mystira.textfiles.readers import Readers
+from mystira.textfiles.reading import BYTES_MAX, read
 
-Definition = (
-    AgeGroupDefinition | ArchetypeDefinition | CompassAxis | EchoTypeDefinition | FantasyThemeDefinition | Badge
-)
-Word = CompassAxis | ArchetypeDefinition | EchoTypeDefinition | FantasyThemeDefinition
-WORD_FILES: dict[WordKind, tuple[str, type[Word]]] = {
-    "axis": ("axes", CompassAxis),
-    "archetype": ("archetypes", ArchetypeDefinition),
-    "echo_type": ("echo_types", EchoTypeDefinition),
-    "theme": ("fantasy_themes", FantasyThemeDefinition),
+# Few enough that an import never holds many stories in memory, enough that readers and stores work at once.
+AT_ONCE = 32
+WORD_FILES: dict[WordKind, str] = {
+    "axis": "axes",
+    "archetype": "archetypes",
+    "echo_type": "echo_types",
+    "theme": "fantasy_themes",
 }
 
 
-def check_file(path: Path, vocabulary: Vocabulary, *, add_vocabulary: bool = False) -> Checked:
-    """Check one file; what cannot even be read is a finding as well."""
-    try:
-        return check(read(path.read_bytes()), vocabulary, add_vocabulary=add_vocabulary)
-    except Refused as refused:
-        return unreadable(refused.why)
-    except OSError as error:
-        return unreadable(Unreadable("no_file", f"The file cannot be read ({error.strerror})."))
+class Imported(NamedTuple):
+    """What became of one file: its findings, and the story if there was no error."""
+
+    path: Path
+    checked: Checked
+    scenario: Scenario | None
 
 
-async def import_checked(works: Works, checked: Checked, *, publish: bool) -> Scenario:
-    """Import a file without errors: the words it adds first, then the draft, then, if asked, a published version."""
-    assert checked.content is not None, "a file with errors is not imported"
-    for kind, words in checked.added.items():
-        definition = WORD_FILES[kind][1]
-        for id, name in words.items():
-            await works.run(save_definition, definition=definition(id=id, name=name))
-    # The file has no id of its own, so its title gives one: importing it again finds the same story.
-    scenario_id = slug(checked.content.title) or works.open().new_id()
-    scenario = await works.run(save_draft, scenario_id=scenario_id, content=checked.content)
-    if publish:
-        number = await works.run(make_version, scenario_id=scenario_id)
-        scenario = await works.run(point_to_version, scenario_id=scenario_id, number=number)
-    return scenario
+async def check_files(readers: Readers, paths: Sequence[Path], told: bytes) -> list[Checked]:
+    """Check strangers' files in processes apart; what cannot even be read is a finding as well."""
+    return await asyncio.gather(*(_check_file(readers, path, told) for path in paths))
+
+
+async def import_files(
+    works: Works, readers: Readers, paths: Sequence[Path], *, publish: bool, add_vocabulary: bool
+) -> list[Imported]:
+    """Import strangers' files; one with errors is refused whole, the others are imported."""
+    results: list[Imported] = []
+    stories: dict[str, Path] = {}
+    told = b""
+    for first in range(0, len(paths), AT_ONCE):
+        some = paths[first : first + AT_ONCE]
+        if not told or add_vocabulary:
+            vocabulary = await views.vocabulary(works.open())
+            told = context(vocabulary, add_vocabulary=add_vocabulary, media=views.media_ids())
+        checks = await check_files(readers, some, told)
+        pairs = [(path, _apart_from_others(path, checked, stories)) for path, checked in zip(some, checks, strict=True)]
+        scenarios = await asyncio.gather(*(_imported(works, checked, publish=publish) for _, checked in pairs))
+        results += [Imported(*pair, scenario) for pair, scenario in zip(pairs, scenarios, strict=True)]
+    return results
 
 
 async def import_folder(works: Works, folder: Path, report: Callable[[str], None]) -> None:
@@ -72,22 +69,65 @@ async def import_folder(works: Works, folder: Path, report: Callable[[str], None
         await works.run(save_definition, definition=definition)
     vocabulary = await views.vocabulary(works.open())
     for path in sorted((folder / "scenarios").glob("*.yaml")):
-        checked = check_file(path, vocabulary)
+        checked = check_own_file(path, vocabulary)
         if checked.content is None:
             report(f"{path.name} has {len(checked.errors)} errors; run `mystira content validate {path}`.")
             continue
         await import_checked(works, checked, publish=True)
 
 
+def check_own_file(path: Path, vocabulary: Vocabulary) -> Checked:
+    """Check a file that comes with the program, in this process; strangers' files are never read like this."""
+    return check(read(path.read_bytes()), vocabulary, media=views.media_ids())
+
+
+def shown_lines(path: Path) -> list[str]:
+    """Return the lines that findings point to, as far as a file of the allowed size has any."""
+    try:
+        return read_start(path).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def read_start(path: Path) -> bytes:
+    """Return a file's bytes, or as many as show that there are too many: a file may be endless."""
+    with path.open("rb") as source:
+        return source.read(BYTES_MAX + 1)
+
+
+async def _check_file(readers: Readers, path: Path, told: bytes) -> Checked:
+    try:
+        data = await asyncio.to_thread(read_start, path)
+    except OSError as error:
+        message = f"The file cannot be opened ({error.strerror}). Check its name and who may read it."
+        return unreadable(Unreadable("no_file", message))
+    return await check_scenario(readers, data, told)
+
+
+def _apart_from_others(path: Path, checked: Checked, stories: dict[str, Path]) -> Checked:
+    if checked.content is None:
+        return checked
+    other = stories.setdefault(story_id(checked.content.title), path)
+    if other is path:
+        return checked
+    message = f"{other} has this title too, and one story would replace the other. Change one of the titles."
+    return unreadable(Unreadable("same_title", message))
+
+
+async def _imported(works: Works, checked: Checked, *, publish: bool) -> Scenario | None:
+    return None if checked.content is None else await import_checked(works, checked, publish=publish)
+
+
 def vocabulary_of(definitions: Sequence[Definition]) -> Vocabulary:
     """Return the vocabulary that these definitions make up."""
     kinds: dict[WordKind, type[Definition]] = {"age_group": AgeGroupDefinition}
-    kinds |= {kind: entity for kind, (_, entity) in WORD_FILES.items()}
+    kinds |= WORDS
     words: dict[WordKind, dict[str, str]] = {
         kind: names_of([one for one in definitions if isinstance(one, entity)])  # pyright: ignore[reportArgumentType]
         for kind, entity in kinds.items()
     }
-    return Vocabulary(words)
+    groups = [one for one in definitions if isinstance(one, AgeGroupDefinition)]
+    return Vocabulary(words, {group.id: group.maximum_age for group in groups})
 
 
 def read_vocabulary(folder: Path) -> list[Definition]:
@@ -98,8 +138,8 @@ def read_vocabulary(folder: Path) -> list[Definition]:
         )
         for row in _rows(folder / "age_groups.yaml")
     ]
-    for name, entity in WORD_FILES.values():
-        for row in _rows(folder / f"{name}.yaml"):
+    for kind, entity in WORDS.items():
+        for row in _rows(folder / f"{WORD_FILES[kind]}.yaml"):
             definitions.append(entity(id=row["id"], name=row["name"], description=row.get("description", "")))
     return definitions
 

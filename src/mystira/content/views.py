@@ -1,5 +1,7 @@
 """What can be seen of the catalogue, by players and by other rooms."""
 
+from functools import cache
+
 from mystira.content.badges.model import Badge
 from mystira.content.scenarios.model.scenario import Character, Scenario, ScenarioVersion, Scene, version_id
 from mystira.content.vocabulary.model import (
@@ -11,9 +13,10 @@ from mystira.content.vocabulary.model import (
     Vocabulary,
     names_of,
 )
-from mystira.polyglot.entity import Value
+from mystira.polyglot.entity import E, Value
 from mystira.polyglot.query import EVERYTHING, Order, Where, all_of, equal
 from mystira.polyglot.work import Work
+from mystira.web.files import STATIC
 
 LIST_MAX = 200
 
@@ -93,15 +96,34 @@ async def badge_goals(work: Work, age_group: str) -> tuple[Badge, ...]:
 
 async def vocabulary(work: Work) -> Vocabulary:
     """Return every word that stories may use."""
+    groups = await _all(work, AgeGroupDefinition)
     return Vocabulary(
         {
-            "age_group": names_of((await work.find(AgeGroupDefinition, limit=1_000)).items),
-            "axis": names_of((await work.find(CompassAxis, limit=1_000)).items),
-            "archetype": names_of((await work.find(ArchetypeDefinition, limit=1_000)).items),
-            "echo_type": names_of((await work.find(EchoTypeDefinition, limit=1_000)).items),
-            "theme": names_of((await work.find(FantasyThemeDefinition, limit=1_000)).items),
-        }
+            "age_group": names_of(groups),
+            "axis": names_of(await _all(work, CompassAxis)),
+            "archetype": names_of(await _all(work, ArchetypeDefinition)),
+            "echo_type": names_of(await _all(work, EchoTypeDefinition)),
+            "theme": names_of(await _all(work, FantasyThemeDefinition)),
+        },
+        {group.id: group.maximum_age for group in groups},
     )
+
+
+@cache
+def media_ids() -> frozenset[str]:
+    """Return the ids of the media that stories can show: so far, the pictures that come with the program."""
+    return frozenset(path.relative_to(STATIC).as_posix() for path in (STATIC / "art").rglob("*") if path.is_file())
+
+
+async def _all(work: Work, kind: type[E]) -> list[E]:
+    items: list[E] = []
+    after = None
+    while True:
+        found = await work.find(kind, limit=1_000, after=after)
+        items += found.items
+        after = found.after
+        if after is None:
+            return items
 
 
 def _searched(card: StoryCard) -> str:

@@ -1,4 +1,4 @@
-"""What one running process has: the stores, the units of work, the reactions."""
+"""What one running process has: the stores, the units of work, the reactions, the readers."""
 
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from mystira.polyglot.stores.postgres.store import PostgresStore
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments
 from mystira.polyglot.work import Works
 from mystira.settings import Settings
+from mystira.textfiles.readers import Readers
 
 
 class Platform(NamedTuple):
@@ -20,5 +21,6 @@ class Platform(NamedTuple):
     relational: PostgresStore
     reactions: Reactions
     wake: Wake
+    readers: Readers
     key: bytes
     replication: Replication

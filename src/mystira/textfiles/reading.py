@@ -6,6 +6,7 @@ exhaust the stack; aliases are limited by what they expand to.
 """
 
 import re
+from itertools import islice
 from typing import Any
 
 import yaml
@@ -15,6 +16,7 @@ from mystira.textfiles.nodes import Node, Unreadable
 BYTES_MAX = 5_000_000
 DEPTH_MAX = 100
 NODES_MAX = 200_000
+SHOWN_MAX = 60
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -23,7 +25,11 @@ _WORDS: dict[str, tuple[Any, Any]] = {
     **dict.fromkeys(("true", "True", "TRUE"), ("bool", True)),
     **dict.fromkeys(("false", "False", "FALSE"), ("bool", False)),
 }
-_PAIR = re.compile(r"(\\*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+# Without the look-behind every backslash of a long run would be a place to begin again.
+_PAIR = re.compile(r"(?<!\\)(\\*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+_BRACKET = re.compile(r"[\[\]{}]")
+# Only what begins a line at such length can nest too deep.
+_INDENT = re.compile(rf"^[ \t\-?:]{{{DEPTH_MAX},}}", re.MULTILINE)
 _STRING_TAGS = ("tag:yaml.org,2002:str", "!")
 _NO_TAG = (None, "?")
 _PLAIN_TAGS = frozenset(
@@ -43,15 +49,16 @@ def read(data: bytes) -> Node:
     """Return the content of one file, or raise Refused with the one reason that stopped the reading."""
     text = _text(data)
     _refuse_too_deep(text)
-    loader = yaml.CSafeLoader(_joined_surrogates(text) if text.lstrip()[:1] in ("{", "[") else text)
+    if text.lstrip()[:1] in ("{", "["):
+        text = _joined_surrogates(text)
+    loader = yaml.CSafeLoader(text)
     try:
+        _refuse_too_many(text)
         root: Any = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         raise Refused(_why(error)) from error
     except yaml.reader.ReaderError as error:
-        raise Refused(
-            Unreadable("unreadable", f"The file holds a character that YAML does not allow ({error}).")
-        ) from error
+        raise Refused(_bad_character(error, text)) from error
     finally:
         loader.dispose()
     if root is None:
@@ -61,7 +68,7 @@ def read(data: bytes) -> Node:
 
 def _text(data: bytes) -> str:
     if len(data) > BYTES_MAX:
-        raise Refused(Unreadable("too_large", f"The file has {len(data):,} bytes; {BYTES_MAX:,} are the most."))
+        raise Refused(Unreadable("too_large", f"The file has more than {BYTES_MAX:,} bytes. Make it smaller."))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -89,18 +96,36 @@ def _joined(found: re.Match[str]) -> str:
 
 def _refuse_too_deep(text: str) -> None:
     depth = 0
-    for found in re.finditer(r"[\[\]{}]", text):
-        depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
+    for number, bracket in enumerate(_BRACKET.findall(text)):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
         if depth > DEPTH_MAX * 10:
+            found = next(islice(_BRACKET.finditer(text), number, None))
             raise Refused(_too_deep(*_place(text, found.start())))
-    for number, line in enumerate(text.split("\n"), start=1):
-        start = re.match(r"[ \t\-?:]*", line)
-        assert start is not None
-        if (
-            start[0].count("-") + start[0].count("?") + start[0].count(":") > DEPTH_MAX
-            or len(start[0]) > 40 * DEPTH_MAX
-        ):
-            raise Refused(_too_deep(number, 1))
+    for found in _INDENT.finditer(text):
+        indent = found[0]
+        if indent.count("-") + indent.count("?") + indent.count(":") > DEPTH_MAX or len(indent) > 40 * DEPTH_MAX:
+            raise Refused(_too_deep(*_place(text, found.start())))
+
+
+def _refuse_too_many(text: str) -> None:
+    # Every part takes a character or more, so only long texts are gone through twice: counting is cheap in memory,
+    # and building what is refused afterwards would not be.
+    if len(text) <= NODES_MAX:
+        return
+    loader = yaml.CSafeLoader(text)
+    try:
+        count = 0
+        while loader.check_event():
+            event: Any = loader.get_event()
+            count += isinstance(event, yaml.NodeEvent)
+            if count > NODES_MAX:
+                raise Refused(_too_many(event.start_mark.line + 1, event.start_mark.column + 1))
+    finally:
+        loader.dispose()
+
+
+def _too_many(line: int, column: int) -> Unreadable:
+    return Unreadable("too_many", f"The file expands to more than {NODES_MAX:,} parts. Split it.", line, column)
 
 
 def _too_deep(line: int, column: int) -> Unreadable:
@@ -111,13 +136,25 @@ def _place(text: str, at: int) -> tuple[int, int]:
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
+def _bad_character(error: Any, text: str) -> Unreadable:
+    # libyaml counts bytes.
+    before = text.encode()[: error.position].decode(errors="ignore")
+    message = f"The file holds the character U+{error.character:04X}, which YAML does not allow. Remove it."
+    return Unreadable("unreadable", message, *_place(before, len(before)))
+
+
+def _short(text: Any, longest: int = SHOWN_MAX) -> str:
+    whole = str(text)
+    return whole if len(whole) <= longest else f"{whole[:longest]}…"
+
+
 def _why(error: yaml.MarkedYAMLError) -> Unreadable:
     mark = error.problem_mark or error.context_mark
     said = str(error.problem or error.context or "it is not YAML")
     if "expected a single document" in str(error.context or ""):
         said = "it holds several documents; one file is one story"
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    return Unreadable("unparsable", f"The file cannot be parsed: {said}.", line, column)
+    return Unreadable("unparsable", f"The file cannot be parsed: {_short(said, 200)}.", line, column)
 
 
 class _Converter:
@@ -130,7 +167,7 @@ class _Converter:
         line, column = node.start_mark.line + 1, node.start_mark.column + 1
         self._count += 1
         if self._count > NODES_MAX:
-            raise Refused(Unreadable("too_many", f"The file expands to more than {NODES_MAX:,} parts.", line, column))
+            raise Refused(_too_many(line, column))
         if depth > DEPTH_MAX:
             raise Refused(_too_deep(line, column))
         if isinstance(node, yaml.MappingNode):
@@ -150,7 +187,7 @@ class _Converter:
                 raise Refused(Unreadable("bad_key", "A key must be a single word.", key.line, key.column))
             before = seen.setdefault(str(key.value), key)
             if before is not key:
-                message = f"The key {key.value!r} is there twice; it stood in line {before.line} before."
+                message = f"The key {_short(key.value)!r} is there twice; it stood in line {before.line} before."
                 raise Refused(Unreadable("duplicate_key", message, key.line, key.column))
             pairs.append((key, self.convert(value_node, depth + 1)))
         return pairs
@@ -162,7 +199,7 @@ class _Converter:
 
 def _refuse_tag(node: Any) -> None:
     line, column = node.start_mark.line + 1, node.start_mark.column + 1
-    raise Refused(Unreadable("tag", f"The tag {node.tag!r} is not allowed here. Remove it.", line, column))
+    raise Refused(Unreadable("tag", f"The tag {_short(node.tag)!r} is not allowed here. Remove it.", line, column))
 
 
 def _scalar(node: Any, line: int, column: int) -> Node:

@@ -59,9 +59,10 @@ class FantasyThemeDefinition(Entity, frozen=True, kw_only=True):
 class Vocabulary:
     """Finds ids by slug or by name, whatever the case and the punctuation."""
 
-    def __init__(self, words: Mapping[WordKind, Mapping[str, str]]) -> None:
-        """`words` holds, for each kind, the name of every id."""
+    def __init__(self, words: Mapping[WordKind, Mapping[str, str]], maximum_ages: Mapping[str, int]) -> None:
+        """`words` holds, for each kind, the name of every id; `maximum_ages` the oldest age of each age group."""
         self.words = words
+        self.maximum_ages = maximum_ages
         self._found: dict[WordKind, dict[str, str]] = {}
         for kind, names in words.items():
             self._found[kind] = {slug(text): id for id, name in names.items() for text in (name, id)}
@@ -81,6 +82,12 @@ def slug(name: str) -> str:
     """Return the stable id for a name: `Empathy & Perspective-Taking` is `empathy-perspective-taking`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def is_spelt_by_slug(name: str) -> bool:
+    """Tell whether every letter and digit of a name is in its slug: those of many scripts are not."""
+    letters = [one for one in unicodedata.normalize("NFKD", name) if one.isalnum()]
+    return bool(letters) and all(one.isascii() for one in letters)
 
 
 def names_of(

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -12,15 +12,21 @@ from mystira.textfiles.nodes import Node
 
 T = TypeVar("T")
 
+FINDINGS_MAX = 5_000
+HINTS_MAX = 100
+SHOWN_MAX = 60
+
 
 class Reading:
     """One pass over one file: collects findings, and the words that are missing in the vocabulary."""
 
-    def __init__(self, vocabulary: Vocabulary, *, add_vocabulary: bool) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, add_vocabulary: bool, media: Set[str] | None) -> None:
         self.vocabulary = vocabulary
         self.add_vocabulary = add_vocabulary
+        self.media = media
         self.findings: list[Finding] = []
         self.added: dict[WordKind, dict[str, str]] = {}
+        self._hints = 0
 
     def error(self, code: str, path: str, node: Node, message: str) -> None:
         """Note why the file cannot be imported."""
@@ -31,6 +37,11 @@ class Reading:
         self._note("warning", code, path, node, message)
 
     def _note(self, severity: Any, code: str, path: str, node: Node, message: str) -> None:
+        if len(self.findings) > FINDINGS_MAX:
+            return
+        if len(self.findings) == FINDINGS_MAX:
+            severity, code = "error", "too_much_wrong"
+            message = f"There is more to say than {FINDINGS_MAX:,} findings. Mend these first."
         self.findings.append(
             Finding(severity=severity, code=code, path=path, line=node.line, column=node.column, message=message)
         )
@@ -42,14 +53,22 @@ class Reading:
             return None
         found = self.vocabulary.resolve(kind, text) or self.added.get(kind, {}).get(slug(text))
         if found is None and self.add_vocabulary and kind != "age_group" and slug(text):
-            self.added.setdefault(kind, {})[slug(text)] = slug(text)
+            self.added.setdefault(kind, {})[slug(text)] = text
             return slug(text)
         if found is None:
-            known = list(self.vocabulary.words.get(kind, {}))
-            close = difflib.get_close_matches(slug(text), known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            self.error("unknown_word", part.path, part.node, f"There is no {kind.replace('_', ' ')} {text!r}.{hint}")
+            hint = self.hint(slug(text), list(self.vocabulary.words.get(kind, {})))
+            message = f"There is no {kind.replace('_', ' ')} {shown(text)!r}.{hint}"
+            self.error("unknown_word", part.path, part.node, message)
         return found
+
+    def hint(self, written: str, known: Sequence[str]) -> str:
+        """Return a question that names what was probably meant, or nothing."""
+        # Comparing is slow, so a file in which everything is wrong gets no more than the first hints.
+        self._hints += 1
+        if self._hints > HINTS_MAX:
+            return ""
+        close = difflib.get_close_matches(written[:SHOWN_MAX], known, n=1)
+        return f" Did you mean {close[0]!r}?" if close else ""
 
 
 class Part:
@@ -64,6 +83,35 @@ class Part:
         """Note an error at this place."""
         self.reading.error(code, self.path, self.node, message)
 
+    def below(self, *steps: int | tuple[str, ...]) -> "Part":
+        """Return the part that these steps lead to, as far as it is there; a field is given by all its spellings."""
+        part = self
+        for step in steps:
+            deeper = part._element(step) if isinstance(step, int) else part._field(step)
+            if deeper is None:
+                return part
+            part = deeper
+        return part
+
+    def _element(self, at: int) -> "Part | None":
+        if self.node.kind != "list" or at >= len(self.node.value):
+            return None
+        return Part(self.reading, self.node.value[at], f"{self.path}[{at}]")
+
+    def _field(self, names: tuple[str, ...]) -> "Part | None":
+        for key, value in self.node.value if self.node.kind == "map" else ():
+            if key.value in names:
+                return Part(self.reading, value, self.path_of(str(key.value)))
+        return None
+
+    def path_of(self, name: str) -> str:
+        """Return the path of the field with this name."""
+        return f"{self.path}.{shown(name)}" if self.path else shown(name)
+
+    def warning(self, code: str, message: str) -> None:
+        """Note a warning at this place."""
+        self.reading.warning(code, self.path, self.node, message)
+
     def text(self, shortest: int, longest: int, pattern: str | None = None) -> str | None:
         """Return the text, or None after noting why it is none."""
         if self.node.kind in ("int", "float"):
@@ -77,7 +125,7 @@ class Part:
             self.error("wrong_length", f"This must have {shortest} to {longest} characters; it has {len(value)}.")
             return None
         if pattern is not None and not re.fullmatch(pattern, value):
-            self.error("wrong_form", f"{value!r} is not allowed here; use the characters {pattern}.")
+            self.error("wrong_form", f"{shown(value)!r} is not allowed here; use the characters {pattern}.")
             return None
         return value
 
@@ -159,11 +207,10 @@ class Part:
         for key, value in self.node.value:
             written = str(key.value)
             name = aliases.get(written, written)
-            path = f"{self.path}.{written}" if self.path else written
+            path = self.path_of(written)
             if name not in allowed:
-                close = difflib.get_close_matches(written, [*allowed, *aliases], n=1)
-                hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(allowed)}."
-                self.reading.error("unknown_field", path, key, f"There is no field {written!r} here.{hint}")
+                hint = self.reading.hint(written, [*allowed, *aliases]) or f" There are: {', '.join(allowed)}."
+                self.reading.error("unknown_field", path, key, f"There is no field {shown(written)!r} here.{hint}")
             elif name in found:
                 self.reading.error("same_field_twice", path, key, f"{written!r} says again what stood here before.")
             elif value.kind != "null":
@@ -198,10 +245,28 @@ class Fields:
         part = self._found.get(name)
         if part is None:
             if self.owner.node.kind == "map":
-                path = f"{self.owner.path}.{name}" if self.owner.path else name
+                path = self.owner.path_of(name)
                 self.owner.reading.error("missing_field", path, self.owner.node, f"The field {name!r} is missing.")
             return None
         return read(part)
+
+
+def short(part: Part) -> str | None:
+    """Return a text of a line or so."""
+    return part.text(1, 500)
+
+
+def media_id(part: Part) -> str | None:
+    """Return the id of a picture, a sound or a film; one that was not uploaded is a warning."""
+    id = short(part)
+    if id is not None and part.reading.media is not None and id not in part.reading.media:
+        part.warning("media_not_uploaded", f"Nothing was uploaded as {shown(id)!r} yet; the story shows without it.")
+    return id
+
+
+def shown(text: str) -> str:
+    """Return a text that is short enough to be named in a sentence."""
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
 def _called(node: Node) -> str:

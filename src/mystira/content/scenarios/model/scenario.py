@@ -4,9 +4,11 @@ Deltas and strengths are integer thousandths here; files and the API write them 
 """
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Literal
 
 from mystira.content.scenarios.events import ScenarioPublished
+from mystira.content.vocabulary.model import is_spelt_by_slug, slug
 from mystira.polyglot.entity import Entity, Value
 
 State = Literal["draft", "in_review", "published", "archived"]
@@ -144,6 +146,15 @@ class ScenarioVersion(Entity, frozen=True, kw_only=True):
     number: int
     content: ScenarioContent
     published_at: datetime
+
+
+def story_id(title: str) -> str:
+    """Return the id that a title gives: its slug, and, where that leaves letters out, a mark of the whole title."""
+    slugged = slug(title)
+    if is_spelt_by_slug(title):
+        return slugged
+    mark = sha256(title.encode()).hexdigest()[:10]
+    return f"{slugged}-{mark}" if slugged else f"story-{mark}"
 
 
 def draft(id: str, content: ScenarioContent, before: Scenario | None, now: datetime) -> Scenario:

@@ -14,7 +14,13 @@ core_axes: [courage, kindness]   # what choices can turn: one to four
 characters:
   - id: hero                # small letters, digits and _
     name: Robin
-    metadata: {{species: human, traits: [curious]}}
+    metadata:
+      role: [traveller]
+      archetype: [explorer]
+      species: human
+      age: 9
+      traits: [curious]
+      backstory: Robin has never been past the hill.
 
 scenes:
   # The start is the one scene that no other scene leads to.
