@@ -5,14 +5,15 @@ same range only one commits a page. What was copied is pruned from the document 
 stamp nor its op, and a document that changed meanwhile simply comes by again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.store import Conflict, DocumentStore, FeedItem, Key, RangeGone
-from mystira.polyglot.stores.postgres.outbox import copy_events, feed_position, split_position
+from mystira.polyglot.journal import Move, Stream
+from mystira.polyglot.store import Conflict, DocumentStore, FeedItem, Key, RangeGone, Record
 from mystira.polyglot.stores.postgres.store import PostgresStore
 
 PAGE = 200
@@ -40,36 +41,34 @@ class FeedFollower:
     async def _page(self, collection: Collection[Any], range_id: str) -> int:
         at = (collection.name, range_id)
         if at not in self._positions:
-            self._positions[at] = await feed_position(self._relational, collection.name, range_id)
+            found = await self._relational.journal.positions(collection.name, Stream.FOLLOW)
+            self._positions[at] = next((one.continuation for one in found if one.range_id == range_id), "")
         position = self._positions[at]
         try:
             page = await self._documents.feed(collection, range_id, position, PAGE)
         except RangeGone as gone:
-            await split_position(self._relational, collection.name, range_id, gone.successors)
+            journal = self._relational.journal
+            await journal.split_range(collection.name, Stream.FOLLOW, range_id, gone.successors)
             return 1
         if page.continuation == position:
             return 0
-        items = [(item.record.key, item.record.events) for item in page.items if item.record.events]
+        items = [item.record for item in page.items]
+        move = Move(Stream.FOLLOW, range_id, position, page.continuation, not page.has_more)
         try:
-            through = await copy_events(
-                self._relational,
-                collection.name,
-                range_id,
-                expected=position,
-                continuation=page.continuation,
-                items=items,
-            )
+            merged = await self._relational.journal.merge(collection, items, datetime.now(UTC), move)
         except Conflict:
             # Another follower has this page; what it stored is where to go on.
             self._positions.pop(at, None)
             return 1
         self._positions[at] = page.continuation
-        await self._prune(collection, page.items, through)
+        await self._prune(collection, page.items, merged.through)
         return len(page.items)
 
-    async def _prune(self, collection: Collection[Any], items: Iterable[FeedItem], through: dict[Key, int]) -> None:
+    async def _prune(self, collection: Collection[Any], items: Iterable[FeedItem], through: Mapping[Key, int]) -> None:
         for item in items:
             record = item.record
+            if not isinstance(record, Record):
+                continue
             pending = tuple(event for event in record.events if event.seq > through.get(record.key, 0))
             if len(pending) == len(record.events):
                 continue

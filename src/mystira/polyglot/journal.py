@@ -156,9 +156,7 @@ class Journal(Protocol):
         """Make the row unless there is one; return what stands."""
         ...
 
-    async def change(
-        self, before: Control, after: Control, change: Change, *, drained: bool = False, refill: bool = False
-    ) -> None:
+    async def change(self, before: Control, after: Control, change: Change, *, drained: bool = False) -> None:
         """Replace the row that has `before.n`, alone: it waits for every fenced write. The change goes on record.
 
         Conflict when the row has another `n`, or, with `drained`, while the collection's relay outbox holds anything.
