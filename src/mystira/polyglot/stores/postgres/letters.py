@@ -39,10 +39,10 @@ SET op = $6, payload = $7, rival = $8, error = $9, attempts = $10, next_try_at =
 _ADD = f"""
 INSERT INTO polyglot.dead_letters AS at ({_COLUMNS})
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1,
-  CASE WHEN $11 THEN $10 + least($12 * 2, $13) * interval '1 s' END, $10)
+  CASE WHEN $11::boolean THEN $10::timestamptz + least($12::float8 * 2, $13::float8) * interval '1 s' END, $10)
 ON CONFLICT (collection, partition, id, kind, stamp) DO UPDATE
 SET op = $6, payload = $7, rival = $8, error = $9, attempts = at.attempts + 1,
-  next_try_at = CASE WHEN $11 AND at.attempts + 1 < $14
+  next_try_at = CASE WHEN $11 AND at.attempts + 1 < $14::integer
     THEN $10 + least($12 * 2 ^ (at.attempts + 1), $13) * interval '1 s' END
 """  # noqa: S608 - the columns are a constant.
 
