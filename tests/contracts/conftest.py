@@ -6,6 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.store import Store
 from mystira.polyglot.stores.memory import MemoryDocuments
 from mystira.polyglot.stores.postgres.schema import create_table
@@ -15,6 +16,7 @@ from tests.contracts.sample import COLLECTIONS
 
 STORES = ("memory", "sqlite", "postgres")
 DOCUMENT_STORES = ("memory", "sqlite")
+RELATIONAL_STORES = ("postgres",)
 
 Documents = MemoryDocuments | SqliteDocuments
 
@@ -72,4 +74,9 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 @pytest.fixture(params=DOCUMENT_STORES)
 def documents(request: pytest.FixtureRequest) -> Documents:
+    return request.getfixturevalue(f"{request.param}_store")
+
+
+@pytest.fixture(params=RELATIONAL_STORES)
+def relational(request: pytest.FixtureRequest) -> RelationalStore:
     return request.getfixturevalue(f"{request.param}_store")

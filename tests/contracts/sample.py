@@ -55,7 +55,14 @@ FLEETING = Collection(
     table="fleetings",
     time_to_live_s=60,
 )
-COLLECTIONS = (SAMPLES, BRIEFS, FLEETING)
+
+
+class Ticket(Entity, frozen=True, kw_only=True):
+    seat: str | None = None
+
+
+TICKETS = Collection(Ticket, container="Tickets", table="tickets", unique=(("seat",),))
+COLLECTIONS = (SAMPLES, BRIEFS, FLEETING, TICKETS)
 
 
 def record_of(

@@ -96,6 +96,52 @@ async def test_a_changed_collection_is_drafted_and_the_draft_works_both_ways(emp
     await connection.close()
 
 
+async def test_replication_takes_over_what_an_older_database_holds_and_gives_it_back(empty: str) -> None:
+    await migrate(empty, MIGRATIONS, print)
+    await downgrade(empty, MIGRATIONS, "0003")
+    connection = await asyncpg.connect(empty)
+    await connection.execute("INSERT INTO polyglot.feed_position VALUES ('Things', 'range', '17')")
+    await connection.execute("INSERT INTO polyglot.events_copied VALUES ('Things', 'p', 'a', 5)")
+    await connection.execute(
+        "INSERT INTO polyglot.control (collection, phase, version) VALUES ('Things', 'DualWriteCosmosRead', 4)"
+    )
+    await connection.execute(
+        "INSERT INTO story_counts VALUES ('s', 1, 2, 7, 6, 'op', '{}', 'app', false, 1, '{}', 0, '{}')"
+    )
+    await migrate(empty, MIGRATIONS, print)
+    position = await connection.fetchrow("SELECT stream, continuation, caught_up FROM polyglot.feed_position")
+    assert tuple(position) == ("follow", "17", False)
+    control = await connection.fetchrow("SELECT phase, n, state, copying FROM polyglot.control")
+    assert tuple(control) == ("DualWriteCosmosRead", 4, "OPEN", True)
+    assert await connection.fetchval("SELECT through FROM polyglot.events_copied") == 5
+    assert await connection.fetchrow("SELECT id, _stamp, _doc_seen FROM story_counts") == ("s", 7, 0)
+    await connection.execute("INSERT INTO polyglot.feed_position VALUES ('Things', 'range', '3', 'backfill')")
+    await downgrade(empty, MIGRATIONS, "0003")
+    assert [tuple(row) for row in await connection.fetch("SELECT * FROM polyglot.feed_position")] == [
+        ("Things", "range", "17")
+    ]
+    assert await connection.fetchval("SELECT version FROM polyglot.control") == 4
+    await connection.close()
+
+
+async def test_unique_fields_are_drafted_as_deferrable_constraints(empty: str) -> None:
+    before = Collection(First, container="Things", table="things")
+    after = Collection(First, container="Things", table="things", unique=(("name",),))
+    connection = await asyncpg.connect(empty)
+    for statement in create_table(before):
+        await connection.execute(statement)
+    drafted = await draft(empty, [after])
+    (added,) = drafted.upgrade
+    assert '"things_unique_name" UNIQUE ("name") DEFERRABLE' in added
+    await connection.execute(added)
+    assert (await draft(empty, [after])).upgrade == []
+    await connection.execute(*drafted.downgrade)
+    for statement in ("DROP TABLE things", *create_table(after)):
+        await connection.execute(statement)
+    assert (await draft(empty, [after])).upgrade == []
+    await connection.close()
+
+
 async def test_a_database_of_a_newer_version_is_refused(empty: str) -> None:
     await migrate(empty, MIGRATIONS, print)
     connection = await asyncpg.connect(empty)

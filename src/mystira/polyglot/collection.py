@@ -27,9 +27,10 @@ class Collection(Generic[E]):
     """One kind of entity and its homes in both stores.
 
     `partition` names the field whose value confines a record to one logical partition; `indexes` name the field
-    lists that queries search by; `unique` names those that the relational side refuses to hold twice (null is never
-    twice; no rule of the rooms rests on it); `time_to_live_s` lets the document store forget records that long after
-    their last write (only for records nobody misses); `personal` names the fields that identify a person.
+    lists that queries search by; `unique` names field lists whose values PostgreSQL keeps apart (a document store
+    cannot: claim such a value by a record of its own first); `time_to_live_s` lets the document store forget records
+    that long after their last write (only for records nobody misses); `personal` names the fields that identify a
+    person.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Collection(Generic[E]):
         self.fields = fields_of_entity(entity)
         self.by_name = {field.name: field for field in self.fields}
         self.by_document_name = {field.document_name: field for field in self.fields}
-        for name in (partition, *personal, *(name for index in (*indexes, *unique) for name in index)):
+        for name in (partition, *personal, *(name for names in (*indexes, *unique) for name in names)):
             if name not in self.by_name:
                 raise BadQuery(f"{entity.__name__} has no field {name!r}")
 

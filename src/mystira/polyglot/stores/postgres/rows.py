@@ -1,6 +1,6 @@
 """Records as rows: one native column a field, the bookkeeping in columns that start with an underscore."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,6 +24,8 @@ BOOKKEEPING = {
     "_event_seq": "bigint NOT NULL",
     "_extra": "jsonb NOT NULL",
 }
+# Not among a record's columns: only merges and the relay know it, and a write leaves it alone.
+DOC_SEEN = {"_doc_seen": "bigint NOT NULL DEFAULT 0"}
 OUTBOX_COLUMNS = "event_id, collection, partition, id, seq, type, body, occurred_at, correlation_id"
 
 _json = msgspec.json.Encoder()
@@ -46,30 +48,29 @@ class Rows:
         self.collection = collection
         self.table = quoted(collection.table)
         self._columns = [_column(field) for field in collection.fields]
-        names = [*(column.name for column in self._columns), *BOOKKEEPING]
-        self._keys = collection.key_fields
-        self._width = len(names)
-        self.columns = ", ".join(quoted(name) for name in names)
-        at = {name: number for number, name in enumerate(names, start=1)}
-        key = " AND ".join(f"{quoted(name)} = ${at[name]}" for name in self._keys)
-        places = ", ".join(f"${number}" for number in range(1, self._width + 1))
-        changes = ", ".join(f"{quoted(name)} = ${at[name]}" for name in names if name not in self._keys)
-        keys = ", ".join(quoted(name) for name in self._keys)
-        by_key = " AND ".join(f"{quoted(name)} = ${number}" for number, name in enumerate(self._keys, start=1))
-        self.read = f"SELECT {self.columns} FROM {self.table} WHERE {by_key}"  # noqa: S608 - names come from declarations.
-        insert = f"INSERT INTO {self.table} ({self.columns}) VALUES ({places})"  # noqa: S608
-        self.create = f"{insert} ON CONFLICT ({keys}) DO NOTHING RETURNING 1"
-        update = f"UPDATE {self.table} SET {changes}"  # noqa: S608
-        self.replace = f"{update} WHERE {key} AND _stamp = ${self._width + 1} RETURNING 1"
+        self.names = [*(column.name for column in self._columns), *BOOKKEEPING]
+        self.keys = collection.key_fields
+        self.width = len(self.names)
+        self.columns = ", ".join(map(quoted, self.names))
+        self.key_columns = ", ".join(map(quoted, self.keys))
+        self.places = ", ".join(f"${number}" for number in range(1, self.width + 1))
+        at = {name: number for number, name in enumerate(self.names, start=1)}
+        self.changes = ", ".join(f"{quoted(name)} = ${at[name]}" for name in self.names if name not in self.keys)
+        self.is_base = f"{self._is_key([at[name] for name in self.keys])} AND _stamp = ${self.width + 1}"
+        self.by_key = self._is_key(range(1, len(self.keys) + 1))
+        self.read = f"SELECT {self.columns} FROM {self.table} WHERE {self.by_key}"  # noqa: S608 - names come from declarations.
+        insert = f"INSERT INTO {self.table} ({self.columns}) VALUES ({self.places})"  # noqa: S608
+        self.create = f"{insert} ON CONFLICT ({self.key_columns}) DO NOTHING RETURNING 1"
+        self.replace = f"UPDATE {self.table} SET {self.changes} WHERE {self.is_base} RETURNING 1"  # noqa: S608
         self._tell = {
-            (is_new, is_one): tell(self.create if is_new else self.replace, self._width + (not is_new))
+            (is_new, is_one): self._telling(self.create if is_new else self.replace, self.width + (not is_new), is_one)
             for is_new in (True, False)
-            for is_one, tell in ((True, self._telling_one), (False, self._telling))
+            for is_one in (True, False)
         }
 
     def key(self, key: Key) -> tuple[str, ...]:
         """Return the parameters that name one row."""
-        return (key.id,) if len(self._keys) == 1 else (key.partition, key.id)
+        return (key.id,) if len(self.keys) == 1 else (key.partition, key.id)
 
     def parameters(self, record: Record) -> list[Any]:
         """Return a record's columns; raises ValueError naming the field that no store could keep."""
@@ -107,10 +108,11 @@ class Rows:
             values.append(base.stamp.packed)
         if not record.events:
             return (self.create if base is None else self.replace), values
-        values += self._told(record)
+        values += self.told(record)
         return self._tell[base is None, len(record.events) == 1], values
 
-    def _told(self, record: Record) -> list[Any]:
+    def told(self, record: Record) -> list[Any]:
+        """Return the parameters of `telling`."""
         events = record.events
         if len(events) == 1:
             (event,) = events
@@ -131,13 +133,13 @@ class Rows:
 
     def record(self, row: Sequence[Any]) -> Record:
         """Return the record of a row read with `columns`."""
-        width = self._width - len(BOOKKEEPING)
+        width = self.width - len(BOOKKEEPING)
         stamp, parent, op, ops, writer, deleted, schema, handled, event_seq, extra = row[width:]
         values: dict[str, Any] = {}
         for at, (name, _, decode, _) in enumerate(self._columns):
             value = row[at]
             values[name] = value if value is None or decode is None else decode(value)
-        partition = values[self._keys[0]]
+        partition = values[self.keys[0]]
         return Record(
             key=Key(partition if isinstance(partition, str) else str(partition), values["id"]),
             entity=None if deleted else msgspec.convert(values, self.collection.entity),
@@ -155,27 +157,30 @@ class Rows:
     def _name_the_key(self, values: list[Any], key: Key) -> None:
         names = [column.name for column in self._columns]
         values[names.index("id")] = key.id
-        if len(self._keys) == 2:
-            values[names.index(self._keys[0])] = key.partition
+        if len(self.keys) == 2:
+            values[names.index(self.keys[0])] = key.partition
 
-    def _telling_one(self, change: str, used: int) -> str:
+    def _is_key(self, numbers: Iterable[int]) -> str:
+        return " AND ".join(f"{quoted(name)} = ${number}" for name, number in zip(self.keys, numbers, strict=True))
+
+    def _telling(self, change: str, used: int, is_one: bool) -> str:
+        if is_one:
+            return f"WITH changed AS ({change}) {telling(used, is_one=True)} RETURNING 1"
+        return f"WITH changed AS ({change}), told AS ({telling(used, is_one=False)}) SELECT 1 FROM changed"  # noqa: S608
+
+
+def telling(used: int, *, is_one: bool) -> str:
+    """Return the statement that adds the events of what `changed`; its nine parameters follow the first `used`."""
+    p = [f"${used + number}" for number in range(1, 10)]
+    if is_one:
         # Almost every write tells one fact; plain values cost the server much less than unrolled arrays.
-        p = ", ".join(f"${used + number}" for number in range(1, 10))
-        return (
-            f"WITH changed AS ({change}) "  # noqa: S608
-            f"INSERT INTO polyglot.event_outbox ({OUTBOX_COLUMNS}) SELECT {p} FROM changed RETURNING 1"
-        )
-
-    def _telling(self, change: str, used: int) -> str:
-        p = [f"${used + number}" for number in range(1, 10)]
-        return (  # The names come from declarations, the values are parameters.
-            f"WITH changed AS ({change}), told AS ("  # noqa: S608
-            f"INSERT INTO polyglot.event_outbox ({OUTBOX_COLUMNS}) "
-            f"SELECT e.event_id, {p[1]}, {p[2]}, {p[3]}, e.seq, e.type, e.body::jsonb, e.occurred_at, e.correlation_id "
-            f"FROM unnest({p[0]}::text[], {p[4]}::bigint[], {p[5]}::text[], {p[6]}::text[], {p[7]}::timestamptz[], "
-            f"{p[8]}::text[]) AS e(event_id, seq, type, body, occurred_at, correlation_id), changed ORDER BY e.seq) "
-            "SELECT 1 FROM changed"
-        )
+        return f"INSERT INTO polyglot.event_outbox ({OUTBOX_COLUMNS}) SELECT {', '.join(p)} FROM changed"  # noqa: S608
+    return (  # The names come from declarations, the values are parameters.
+        f"INSERT INTO polyglot.event_outbox ({OUTBOX_COLUMNS}) "  # noqa: S608
+        f"SELECT e.event_id, {p[1]}, {p[2]}, {p[3]}, e.seq, e.type, e.body::jsonb, e.occurred_at, e.correlation_id "
+        f"FROM unnest({p[0]}::text[], {p[4]}::bigint[], {p[5]}::text[], {p[6]}::text[], {p[7]}::timestamptz[], "
+        f"{p[8]}::text[]) AS e(event_id, seq, type, body, occurred_at, correlation_id), changed ORDER BY e.seq"
+    )
 
 
 def _column(field: Any) -> _Column:

@@ -13,7 +13,7 @@ import asyncpg
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.stores.postgres.query import COLUMN_TYPES, quoted
-from mystira.polyglot.stores.postgres.rows import BOOKKEEPING
+from mystira.polyglot.stores.postgres.rows import BOOKKEEPING, DOC_SEEN
 
 MIGRATION_LOCK = 0x6D797374
 
@@ -50,7 +50,8 @@ def create_table(collection: Collection[Any]) -> list[str]:
     """Return the statements that make a collection's table and its indexes."""
     columns = [f"{quoted(name)} {kind}" for name, kind in columns_of(collection).items()]
     keys = ", ".join(quoted(name) for name in collection.key_fields)
-    body = ",\n    ".join([*columns, f"PRIMARY KEY ({keys})"])
+    unique = [f"CONSTRAINT {quoted(name)} {rule}" for name, rule in _unique(collection)]
+    body = ",\n    ".join([*columns, f"PRIMARY KEY ({keys})", *unique])
     table = f"CREATE TABLE {quoted(collection.table)} (\n    {body}\n)"
     return [table, *(sql for _, sql in _indexes(collection))]
 
@@ -63,7 +64,7 @@ def columns_of(collection: Collection[Any]) -> dict[str, str]:
         columns[field.name] = f'{kind} COLLATE "C"' if kind == "text" else kind
         if field.name in collection.key_fields:
             columns[field.name] += " NOT NULL"
-    return columns | BOOKKEEPING
+    return columns | BOOKKEEPING | DOC_SEEN
 
 
 async def draft(dsn: str, collections: Iterable[Collection[Any]]) -> Draft:
@@ -162,6 +163,11 @@ def _draft(collections: Iterable[Collection[Any]], known: dict[str, set[str]], i
             if name not in known[collection.table]:
                 up.append(f"ALTER TABLE {table} ADD COLUMN {quoted(name)} {kind}")
                 down.insert(0, f"ALTER TABLE {table} DROP COLUMN {quoted(name)}")
+        for name, rule in _unique(collection):
+            # A unique constraint is known by its index, which has the same name.
+            if name not in indexes:
+                up.append(f"ALTER TABLE {table} ADD CONSTRAINT {quoted(name)} {rule}")
+                down.insert(0, f"ALTER TABLE {table} DROP CONSTRAINT {quoted(name)}")
         for name, sql in _indexes(collection):
             if name not in indexes:
                 up.append(sql)
@@ -177,6 +183,17 @@ def _indexes(collection: Collection[Any]) -> list[tuple[str, str]]:
         where = "WHERE NOT _deleted"
         found.append((name, f"CREATE INDEX {quoted(name)} ON {quoted(collection.table)} ({columns}) {where}"))
     return found
+
+
+def _unique(collection: Collection[Any]) -> list[tuple[str, str]]:
+    # Deferrable, so that two records that swap a value can come over in one transaction.
+    return [
+        (
+            f"{collection.table}_unique_{'_'.join(fields)}"[:63],
+            f"UNIQUE ({', '.join(map(quoted, fields))}) DEFERRABLE INITIALLY IMMEDIATE",
+        )
+        for fields in collection.unique
+    ]
 
 
 def _revision_text(name: str, number: str, before: str, drafted: Draft) -> str:

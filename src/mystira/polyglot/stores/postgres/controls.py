@@ -1,0 +1,119 @@
+"""Control rows and their history in PostgreSQL: the only arbiter of who leads a collection."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mystira.polyglot.control import Change, Control, State
+from mystira.polyglot.phases import Phase
+from mystira.polyglot.store import Conflict
+from mystira.polyglot.stores.postgres.connections import Connections
+
+FENCE_LOCK = 1717923427
+"""Half of the advisory lock's key, the collection's hash is the other; the functions of revision 0004 use it too."""
+
+COLUMNS = "phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor"
+
+_READ = f"SELECT collection, {COLUMNS} FROM polyglot.control WHERE collection = $1"  # noqa: S608 - a constant.
+
+_DECLARE = f"""
+INSERT INTO polyglot.control (collection, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (collection) DO NOTHING
+"""  # noqa: S608 - the columns are a constant.
+
+_CHANGE = f"""
+UPDATE polyglot.control SET ({COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+WHERE collection = $1 AND n = $12 RETURNING 1
+"""  # noqa: S608 - the columns are a constant.
+
+_NOTE = """
+INSERT INTO polyglot.control_history (collection, verb, actor, why, at, n, before, after)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+_HISTORY = """
+SELECT collection, verb, actor, why, at, n, before, after FROM polyglot.control_history
+WHERE collection = $1 ORDER BY position DESC LIMIT $2
+"""
+
+
+async def read_control(connections: Connections, name: str) -> Control | None:
+    """Return the collection's control row."""
+    async with connections.connection() as connection:
+        row = await connection.fetchrow(_READ, name)
+    return row and control_of_row(row)
+
+
+def control_of_row(row: Sequence[Any]) -> Control:
+    """Return the control state of a row that holds the collection's name, then COLUMNS."""
+    name, phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor = row
+    return Control(
+        id=name,
+        phase=Phase(phase),
+        n=n,
+        epoch=epoch,
+        state=State(state),
+        copying=copying,
+        complete=complete,
+        target=Phase(target) if target else None,
+        coordinator=coordinator,
+        deadline=deadline,
+        floor=floor,
+    )
+
+
+async def declare(connections: Connections, control: Control) -> Control:
+    """Make the row unless there is one; return what stands."""
+    async with connections.connection(writes=True) as connection:
+        await connection.execute(_DECLARE, *_values(control))
+        return control_of_row(await connection.fetchrow(_READ, control.id))
+
+
+async def change(connections: Connections, before: Control, after: Control, why: Change, drained: bool) -> None:
+    """Replace the row that has `before.n` under the exclusive lock, and put the change on record."""
+    async with connections.transaction() as connection:
+        # Fenced writes hold this lock shared until they have committed, so from here on none is under way.
+        await connection.execute("SELECT pg_advisory_xact_lock($1, hashtext($2))", FENCE_LOCK, before.id)
+        if await connection.fetchval(_CHANGE, *_values(after), before.n) is None:
+            raise Conflict(f"{before.id}: the control row is no longer at n {before.n}")
+        if drained and await _waits_for_relay(connection, before.id):
+            raise Conflict(f"{before.id}: the relay has not delivered everything yet")
+        if after.phase is Phase.POSTGRES_ONLY:
+            # From here on no documents are kept; coming back enqueues every key anew.
+            await connection.execute("DELETE FROM polyglot.relay_outbox WHERE collection = $1", before.id)
+        await connection.execute(_NOTE, *_line(why))
+
+
+async def note(connections: Connections, why: Change) -> None:
+    """Put a verb on record that changes no control row."""
+    async with connections.connection(writes=True) as connection:
+        await connection.execute(_NOTE, *_line(why))
+
+
+async def history(connections: Connections, name: str, limit: int) -> list[Change]:
+    """Return what was done to a collection, the newest first."""
+    async with connections.connection() as connection:
+        return [Change(**dict(row)) for row in await connection.fetch(_HISTORY, name, limit)]
+
+
+async def _waits_for_relay(connection: Any, name: str) -> bool:
+    return await connection.fetchval("SELECT EXISTS (SELECT 1 FROM polyglot.relay_outbox WHERE collection = $1)", name)
+
+
+def _values(control: Control) -> tuple[Any, ...]:
+    return (
+        control.id,
+        control.phase,
+        control.n,
+        control.epoch,
+        control.state,
+        control.copying,
+        control.complete,
+        control.target,
+        control.coordinator,
+        control.deadline,
+        control.floor,
+    )
+
+
+def _line(why: Change) -> tuple[Any, ...]:
+    return why.collection, why.verb, why.actor, why.why, why.at, why.n, why.before, why.after

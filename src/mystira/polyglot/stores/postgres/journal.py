@@ -1,0 +1,158 @@
+"""The journal of replication in PostgreSQL: one class in front of the functions that keep each part."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import Change, Control
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.journal import (
+    Backfill,
+    DeadLetter,
+    LetterFilter,
+    Merged,
+    Move,
+    OutboxEvent,
+    Pending,
+    RangePosition,
+    RelayTask,
+    Stream,
+)
+from mystira.polyglot.merge import Standing
+from mystira.polyglot.store import Incoming, Key, Record
+from mystira.polyglot.stores.postgres import backfills, controls, letters, outbox, positions, relay
+from mystira.polyglot.stores.postgres.connections import Connections
+from mystira.polyglot.stores.postgres.copying import Copies
+from mystira.polyglot.stores.postgres.fenced import Fenced
+from mystira.polyglot.stores.postgres.merging import merge_items
+from mystira.polyglot.stores.postgres.rows import Rows
+
+
+class PostgresJournal:
+    """What `polyglot.journal.Journal` promises. Reachable as `PostgresStore.journal`."""
+
+    def __init__(self, connections: Connections, rows: Mapping[str, Rows]) -> None:
+        self._connections = connections
+        self._rows = rows
+        self._fenced = {name: Fenced(of_table) for name, of_table in rows.items()}
+        self._copies = {name: Copies(of_table) for name, of_table in rows.items()}
+
+    async def control(self, name: str) -> Control | None:
+        """Return the collection's control row."""
+        return await controls.read_control(self._connections, name)
+
+    async def declare(self, control: Control) -> Control:
+        """Make the row unless there is one; return what stands."""
+        return await controls.declare(self._connections, control)
+
+    async def change(self, before: Control, after: Control, change: Change, *, drained: bool = False) -> None:
+        """Replace the row that has `before.n`, alone: it waits for every fenced write. The change goes on record."""
+        await controls.change(self._connections, before, after, change, drained)
+
+    async def note(self, change: Change) -> None:
+        """Put a verb on record that changes no control row."""
+        await controls.note(self._connections, change)
+
+    async def history(self, name: str, limit: int = 100) -> Sequence[Change]:
+        """Return what was done to a collection, the newest first."""
+        return await controls.history(self._connections, name, limit)
+
+    async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int) -> None:
+        """Write under the fence, in one round trip."""
+        await self._fenced[collection.name].write(self._connections, record, base, n)
+
+    async def merge(
+        self, collection: Collection[Any], items: Sequence[Incoming], now: datetime, move: Move | None = None
+    ) -> Merged:
+        """Judge and take in what came from the documents, position and events included."""
+        return await merge_items(self._connections, self._copies[collection.name], items, now, move)
+
+    async def standing(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Standing]:
+        """Return what the relational copy holds of these keys."""
+        async with self._connections.connection() as connection:
+            return await self._copies[collection.name].standing(connection, keys, lock=False)
+
+    async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
+        """Return where a stream stands in every range it has begun."""
+        return await positions.positions(self._connections, name, stream)
+
+    async def lease_range(self, name: str, move: Move, owner: str, now: datetime, lease_s: float) -> str | None:
+        """Take or renew a range for one worker; return its continuation, None while another one has it."""
+        return await positions.lease_range(self._connections, name, move, owner, now, lease_s)
+
+    async def split_range(self, name: str, stream: Stream, range_id: str, successors: Sequence[str]) -> None:
+        """Let the ranges that follow a split go on where the split one stood; repeating it changes nothing."""
+        await positions.split_range(self._connections, name, stream, range_id, successors)
+
+    async def forget_positions(self, name: str, stream: Stream) -> None:
+        """Let a stream begin anew."""
+        await positions.forget_positions(self._connections, name, stream)
+
+    async def relay_claim(self, limit: int, now: datetime, lease_s: float, name: str | None = None) -> list[RelayTask]:
+        """Lease due relay tasks, the longest waiting first."""
+        return await relay.claim(self._connections, limit, now, lease_s, name)
+
+    async def relay_confirm(self, collection: Collection[Any], task: RelayTask, sent: Stamp) -> None:
+        """Forget the task if the row is still what was sent, and remember what the documents now hold."""
+        await relay.confirm(self._connections, self._rows[collection.name], task, sent)
+
+    async def relay_retry(self, task: RelayTask, error: str, next_try_at: datetime | None) -> None:
+        """Try again later; with None set it aside for a person."""
+        await relay.retry(self._connections, task, error, next_try_at)
+
+    async def relay_refill(self, collection: Collection[Any], n: int) -> None:
+        """Enqueue every row, tombstones included, and mark the control row `complete` if it still has this `n`."""
+        await relay.refill(self._connections, self._rows[collection.name], n)
+
+    async def relay_pending(self, name: str) -> Pending:
+        """Count the relay tasks of a collection."""
+        return await relay.pending(self._connections, name)
+
+    async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
+        """Return dead letters, the oldest first."""
+        return await letters.find_letters(self._connections, which)
+
+    async def letter_put(self, letter: DeadLetter) -> None:
+        """Keep a dead letter, or replace the one of the same key, kind and stamp."""
+        await letters.put_letter(self._connections, letter)
+
+    async def letter_drop(self, letter: DeadLetter) -> bool:
+        """Forget a dead letter; False when it had gone already."""
+        return await letters.drop_letter(self._connections, letter)
+
+    async def backfill(self, name: str) -> Backfill | None:
+        """Return the state of a collection's backfill."""
+        return await backfills.read_backfill(self._connections, name)
+
+    async def backfill_put(self, job: Backfill) -> None:
+        """Keep the state of a backfill."""
+        await backfills.put_backfill(self._connections, job)
+
+    async def backfill_add(self, name: str, seen: int, seconds: float) -> None:
+        """Add to a backfill's counts."""
+        await backfills.add_to_backfill(self._connections, name, seen, seconds)
+
+    async def claim_events(self, limit: int, now: datetime, lease_s: float) -> list[OutboxEvent]:
+        """Lease the oldest due events, at most the first of each key; an unsettled one comes again after the lease."""
+        return await outbox.claim_events(self._connections, limit, now, lease_s)
+
+    async def settle(self, events: Sequence[OutboxEvent]) -> None:
+        """Forget events whose every effect has committed."""
+        await outbox.settle(self._connections, events)
+
+    async def retry(self, event: OutboxEvent, error: str, next_try_at: datetime) -> None:
+        """Try an event again later; the later events of its key wait for it."""
+        await outbox.retry(self._connections, event, error, next_try_at)
+
+    async def park(self, event: OutboxEvent, error: str, now: datetime) -> None:
+        """Set an event aside for a person; the later events of its key wait, those of other keys do not."""
+        await outbox.park(self._connections, event, error, now)
+
+    async def pending(self) -> Pending:
+        """Count what waits in the event outbox."""
+        return await outbox.pending(self._connections)
+
+    async def settled_marks(self, marks: Sequence[str]) -> frozenset[str]:
+        """Return the handled marks whose delivery can never come again."""
+        return await outbox.settled_marks(self._connections, marks)

@@ -1,0 +1,171 @@
+"""Dead letters in PostgreSQL: what could not be carried over, whole, until it can be or a person decides."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.envelope import to_document
+from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
+from mystira.polyglot.store import Key, Record
+from mystira.polyglot.stores.postgres.connections import Connections
+
+ATTEMPTS_MAX = 8
+BACK_OFF_S, BACK_OFF_S_MAX = 0.5, 300.0
+
+_COLUMNS = "collection, partition, id, kind, stamp, op, payload, rival, error, attempts, next_try_at, created_at"
+
+_READ = f"""
+SELECT {_COLUMNS} FROM polyglot.dead_letters
+WHERE ($1::text IS NULL OR collection = $1) AND ($2::text IS NULL OR kind = $2)
+  AND ($3::text IS NULL OR partition = $3) AND ($4::text IS NULL OR id = $4)
+  AND ($5::boolean IS NULL OR (next_try_at IS NULL) = $5) AND ($6::timestamptz IS NULL OR next_try_at <= $6)
+ORDER BY created_at, collection, partition, id, kind, stamp LIMIT $7
+"""  # noqa: S608 - the columns are a constant.
+
+_PUT = f"""
+INSERT INTO polyglot.dead_letters AS at ({_COLUMNS})
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, coalesce($12::timestamptz, now()))
+ON CONFLICT (collection, partition, id, kind, stamp) DO UPDATE
+SET op = $6, payload = $7, rival = $8, error = $9, attempts = $10, next_try_at = $11,
+  created_at = coalesce($12::timestamptz, at.created_at)
+"""  # noqa: S608 - the columns are a constant.
+
+# A letter of the merge's own: there already, it has failed once more, and waits longer the oftener it fails.
+_ADD = f"""
+INSERT INTO polyglot.dead_letters AS at ({_COLUMNS})
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1,
+  CASE WHEN $11::boolean THEN $10::timestamptz + least($12::float8 * 2, $13::float8) * interval '1 s' END, $10)
+ON CONFLICT (collection, partition, id, kind, stamp) DO UPDATE
+SET op = $6, payload = $7, rival = $8, error = $9, attempts = at.attempts + 1,
+  next_try_at = CASE WHEN $11 AND at.attempts + 1 < $14::integer
+    THEN $10 + least($12 * 2 ^ (at.attempts + 1), $13) * interval '1 s' END
+"""  # noqa: S608 - the columns are a constant.
+
+_DROP = """
+DELETE FROM polyglot.dead_letters
+WHERE collection = $1 AND partition = $2 AND id = $3 AND kind = $4 AND stamp = $5 RETURNING 1
+"""
+
+# What is applied, or known to be older than what stands, needs no second try.
+_OUTLIVED = """
+DELETE FROM polyglot.dead_letters AS at
+USING unnest($2::text[], $3::text[], $4::bigint[]) AS k(partition, id, stamp)
+WHERE at.collection = $1 AND at.partition = k.partition AND at.id = k.id AND at.stamp <= k.stamp
+  AND at.kind IN ('merge', 'unreadable')
+"""
+
+_CONFLICTS = """
+SELECT at.partition, at.id, at.stamp FROM polyglot.dead_letters AS at
+JOIN unnest($2::text[], $3::text[], $4::bigint[]) AS k(partition, id, stamp) USING (partition, id, stamp)
+WHERE at.collection = $1 AND at.kind = 'conflict'
+"""
+
+
+async def find_letters(connections: Connections, which: LetterFilter) -> list[DeadLetter]:
+    """Return dead letters, the oldest first."""
+    partition, id = _plain_key(which.key) if which.key else (None, None)
+    values = (which.collection, which.kind, partition, id, which.parked, which.due_at, which.limit)
+    async with connections.connection() as connection:
+        return [_letter(row) for row in await connection.fetch(_READ, *values)]
+
+
+async def put_letter(connections: Connections, letter: DeadLetter) -> None:
+    """Keep a dead letter, or replace the one of the same key, kind and stamp."""
+    values = (*_values(letter), letter.attempts, letter.next_try_at, letter.created_at)
+    async with connections.connection(writes=True) as connection:
+        await connection.execute(_PUT, *values)
+
+
+async def drop_letter(connections: Connections, letter: DeadLetter) -> bool:
+    """Forget a dead letter; False when it had gone already."""
+    values = (letter.collection, *_plain_key(letter.key), letter.kind, letter.stamp.packed)
+    async with connections.connection(writes=True) as connection:
+        return await connection.fetchval(_DROP, *values) is not None
+
+
+async def add_letters(connection: Any, letters: Sequence[DeadLetter], now: datetime) -> None:
+    """Add letters within the caller's transaction; only refused merges are tried again by themselves."""
+    await connection.executemany(
+        _ADD,
+        [
+            (*_values(letter), now, letter.kind is LetterKind.MERGE, BACK_OFF_S, BACK_OFF_S_MAX, ATTEMPTS_MAX)
+            for letter in letters
+        ],
+    )
+
+
+async def drop_outlived(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> None:
+    """Forget, within the caller's transaction, the letters of keys that hold these stamps or newer ones by now."""
+    await connection.execute(_OUTLIVED, name, *_columns(stamps))
+
+
+async def in_conflict(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> set[tuple[Key, Stamp]]:
+    """Return which of these stamps are in the conflict letters."""
+    rows = await connection.fetch(_CONFLICTS, name, *_columns(stamps))
+    return {(Key(partition, id), Stamp.unpack(stamp)) for partition, id, stamp in rows}
+
+
+def payload_of(collection: Collection[Any], record: Record) -> dict[str, Any]:
+    """Return a record as a whole document, or as it is when it has no document form."""
+    try:
+        return to_document(collection, record)
+    except ValueError:
+        return msgspec.to_builtins(record)
+
+
+def _columns(stamps: Sequence[tuple[Key, Stamp]]) -> tuple[list[Any], ...]:
+    return (
+        [key.partition for key, _ in stamps],
+        [key.id for key, _ in stamps],
+        [stamp.packed for _, stamp in stamps],
+    )
+
+
+def _values(letter: DeadLetter) -> tuple[Any, ...]:
+    return (
+        letter.collection,
+        *_plain_key(letter.key),
+        letter.kind,
+        letter.stamp.packed,
+        _plain(letter.op),
+        _text(letter.payload),
+        _text(letter.rival),
+        _plain(letter.error)[:2_000],
+    )
+
+
+def _plain_key(key: Key) -> Key:
+    return Key(_plain(key.partition), _plain(key.id))
+
+
+def _plain(text: str) -> str:
+    # PostgreSQL keeps neither NUL nor half a surrogate pair. A record that holds one in its key can only ever be a
+    # letter, and must be found as such.
+    return text.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def _text(payload: dict[str, Any]) -> str:
+    # Plain ASCII, so that even half of a surrogate pair is kept, as its escape.
+    return json.dumps(payload, default=str)
+
+
+def _letter(row: Sequence[Any]) -> DeadLetter:
+    name, partition, id, kind, stamp, op, payload, rival, error, attempts, next_try_at, created_at = row
+    return DeadLetter(
+        collection=name,
+        key=Key(partition, id),
+        kind=LetterKind(kind),
+        stamp=Stamp.unpack(stamp),
+        op=op,
+        payload=json.loads(payload),
+        rival=json.loads(rival),
+        error=error,
+        attempts=attempts,
+        next_try_at=next_try_at,
+        created_at=created_at,
+    )
