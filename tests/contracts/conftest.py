@@ -9,14 +9,15 @@ import pytest
 from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.store import Store
 from mystira.polyglot.stores.memory import MemoryDocuments
+from mystira.polyglot.stores.memory_relational import MemoryRelational
 from mystira.polyglot.stores.postgres.schema import create_table
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from tests.contracts.sample import COLLECTIONS
 
-STORES = ("memory", "sqlite", "postgres")
+STORES = ("memory", "sqlite", "simulated", "postgres")
 DOCUMENT_STORES = ("memory", "sqlite")
-RELATIONAL_STORES = ("postgres",)
+RELATIONAL_STORES = ("simulated", "postgres")
 
 Documents = MemoryDocuments | SqliteDocuments
 
@@ -39,6 +40,11 @@ def clock() -> Clock:
 @pytest.fixture
 def memory_store(clock: Clock) -> MemoryDocuments:
     return MemoryDocuments(clock=clock)
+
+
+@pytest.fixture
+def simulated_store() -> MemoryRelational:
+    return MemoryRelational()
 
 
 @pytest.fixture

@@ -53,8 +53,11 @@ class MemoryRelational(MemoryQueues):
         row = self._rows(collection).get(key)
         return None if row is None else row.record
 
-    async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int = 0) -> None:
-        """Write under the fence: only while the control row is OPEN at `n`."""
+    async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int | None = None) -> None:
+        """Write under the fence: only while the control row is OPEN at `n`. Without `n` there is no fence."""
+        if n is None:
+            self.put(collection, record, base)
+            return
         control = self.control_of.get(collection.name)
         if control is None or not is_open_at(control, n):
             raise Conflict(f"{collection.name}: not open at {n}")

@@ -146,7 +146,7 @@ def _newest(items: Sequence[Incoming]) -> _Newest:
 
 
 async def _take_round(connection: Any, page: _Page, items: Sequence[Incoming]) -> tuple[Counter[str], set[_Version]]:
-    records = [item for item in items if isinstance(item, Record) and item.stamp > Stamp()]
+    records = [item for item in items if isinstance(item, Record)]
     unreadable = [item for item in items if isinstance(item, Unreadable)]
     possible = [record for record in records if can_exist(record.key)]
     standing = await page.copies.standing(connection, [record.key for record in possible], lock=True)
@@ -162,7 +162,7 @@ async def _take_round(connection: Any, page: _Page, items: Sequence[Incoming]) -
     counts = Counter(
         applied=len(records) - len(refused) - verdicts.total() + verdicts[Verdict.APPLY],
         same=verdicts[Verdict.SAME],
-        superseded=verdicts[Verdict.SUPERSEDED] + len(items) - len(records) - len(unreadable),
+        superseded=verdicts[Verdict.SUPERSEDED],
         parked=len(refused) + len(unreadable) + verdicts[Verdict.DIVERGENT],
         conflicts=verdicts[Verdict.CONFLICT],
     )
