@@ -15,9 +15,11 @@ from typing import Any, Literal, NamedTuple
 import asyncpg
 
 from mystira.play import actions
+from mystira.polyglot.control import Control, read_copy, write_copy
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments
 from mystira.run import platform, settle
+from mystira.services import COLLECTIONS
 from mystira.services.platform import Platform
 from mystira.settings import read_settings
 
@@ -54,7 +56,12 @@ async def opened(place: Place, *, later: timedelta = timedelta()) -> AsyncIterat
     async with platform(settings, print) as running:
         running.works.clock = lambda: datetime.now(UTC) + later
         if place.led_by == "postgres":
-            running.works.phase_of = lambda collection: Phase.POSTGRES_ONLY
+            for collection in COLLECTIONS:
+                led = Control(id=collection.name, phase=Phase.POSTGRES_ONLY)
+                await running.relational.journal.declare(led)
+                # What asks the documents first finds this copy there, as after a real cut-over.
+                if await read_copy(running.documents, collection.name) is None:
+                    await write_copy(running.documents, None, led)
         yield running
 
 

@@ -17,7 +17,6 @@ from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.reaction import Handling, Reaction, Reactions
 from mystira.polyglot.store import OutcomeUnknown, Unavailable
-from mystira.polyglot.stores.postgres.outbox import settled_marks
 from mystira.polyglot.stores.postgres.schema import create_table
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
@@ -64,27 +63,45 @@ async def add_to_tally(work: Work, *, by: int) -> None:
     work.save(tally.evolve(heard=tally.heard + 1, total=tally.total + by))
 
 
-class Failing:
-    """A store whose n-th call from now fails, before or after it did its work."""
+CALLS = ("read", "write", "search", "count", "feed", "feed_ranges")
 
-    def __init__(self, store: Any) -> None:
-        self._store = store
+
+class Plan:
+    """Which call from now fails, and whether it does its work before that."""
+
+    def __init__(self) -> None:
         self.calls: list[str] = []
         self.fail_at: int | None = None
         self.how = "before"
 
+
+class Failing:
+    """A store whose n-th call from now fails, before or after it did its work; a journal's writes count as well."""
+
+    def __init__(self, store: Any, counted: tuple[str, ...] = CALLS, planned: Plan | None = None) -> None:
+        self._store = store
+        self._counted = counted
+        self.planned = planned or Plan()
+        if hasattr(store, "journal"):
+            self.journal = Failing(store.journal, ("write",), self.planned)
+
+    @property
+    def calls(self) -> list[str]:
+        return self.planned.calls
+
     def plan(self, at: int | None, how: str = "before") -> None:
-        self.calls, self.fail_at, self.how = [], at, how
+        self.planned.calls, self.planned.fail_at, self.planned.how = [], at, how
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._store, name)
-        if name not in ("read", "write", "search", "count", "feed", "feed_ranges"):
+        if name not in self._counted:
             return method
 
         async def call(*args: Any) -> Any:
-            self.calls.append(name)
-            fails = len(self.calls) == self.fail_at
-            if fails and self.how == "before":
+            planned = self.planned
+            planned.calls.append(name)
+            fails = len(planned.calls) == planned.fail_at
+            if fails and planned.how == "before":
                 raise (OutcomeUnknown if name == "write" else Unavailable)("planned, nothing was done")
             answer = await method(*args)
             if fails:
@@ -104,17 +121,20 @@ class Rig:
         self.relational = Failing(relational)
         self.now = datetime(2026, 11, 21, tzinfo=UTC)
         self.slept: list[float] = []
-        self.works = Works(
+        self.works = self.works_on(self.relational)
+        self.before_tally: Callable[[], None] = lambda: None
+        self.reactions = Reactions([Reaction("tally", Raised, self._hear)])
+
+    def works_on(self, relational: Any) -> Works:
+        """Units of work on the rig's documents and this relational side."""
+        return Works(
             Catalog(COLLECTIONS),
             documents=self.documents,  # type: ignore[arg-type]
-            relational=self.relational,  # type: ignore[arg-type]
+            relational=relational,
             clock=lambda: self.now,
             random=Random(7),
             sleep=self._sleep,
-            settled=lambda marks: settled_marks(relational, marks),
         )
-        self.before_tally: Callable[[], None] = lambda: None
-        self.reactions = Reactions([Reaction("tally", Raised, self._hear)])
 
     async def close(self) -> None:
         await self.postgres.close()
@@ -128,10 +148,10 @@ class Rig:
         return await self.works.open().get(Tally, "all") or Tally(id="all")
 
     def follower(self) -> FeedFollower:
-        return FeedFollower(COLLECTIONS, self.documents, self.postgres)  # type: ignore[arg-type]
+        return FeedFollower(COLLECTIONS, self.documents, self.postgres, clock=lambda: self.now)  # type: ignore[arg-type]
 
     async def settle(self) -> None:
-        follower, pump = self.follower(), OutboxPump(self.works, self.postgres, self.reactions)
+        follower, pump = self.follower(), OutboxPump(self.works, self.postgres.journal, self.reactions)
         while await follower.step() + await pump.step():
             continue
 

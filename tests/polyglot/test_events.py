@@ -7,7 +7,6 @@ import pytest
 
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.store import Conflict, Key, StoreError
-from mystira.polyglot.stores.postgres.outbox import claim_events, pending
 from tests.polyglot.counting import COUNTERS, TALLIES, Counter, Ledger, Rig, Tally, raise_counter
 
 pytestmark = pytest.mark.anyio
@@ -28,15 +27,15 @@ async def test_a_reaction_that_dies_after_its_commit_is_not_repeated(rig: Rig) -
     await rig.works.run(raise_counter, kind=Counter, id="c", by=4)
     await rig.follower().step()
     # The event is claimed and its effect commits, but the process dies before it can settle.
-    (event,) = await claim_events(rig.postgres, 10, rig.now, lease_s=30)
-    pump = OutboxPump(rig.works, rig.postgres, rig.reactions)
+    (event,) = await rig.postgres.journal.claim_events(10, rig.now, lease_s=30)
+    pump = OutboxPump(rig.works, rig.postgres.journal, rig.reactions)
     assert await pump._deliver(event)
     assert (await rig.tally()).heard == 1
     assert await pump.step() == 0
     rig.now = rig.now.replace(minute=5)
     assert await pump.step() == 1
     assert await rig.tally() == Tally(id="all", heard=1, total=4)
-    assert (await pending(rig.postgres)).waiting == 0
+    assert (await rig.postgres.journal.pending()).waiting == 0
 
 
 async def test_two_followers_and_two_pumps_do_everything_once(rig: Rig) -> None:
@@ -45,7 +44,7 @@ async def test_two_followers_and_two_pumps_do_everything_once(rig: Rig) -> None:
         await rig.works.run(raise_counter, kind=Ledger, id=str(number % 5), by=1)
     followers = [rig.follower(), rig.follower()]
     await asyncio.gather(*(follower.step() for follower in followers for _ in range(3)))
-    pumps = [OutboxPump(rig.works, rig.postgres, rig.reactions) for _ in range(2)]
+    pumps = [OutboxPump(rig.works, rig.postgres.journal, rig.reactions) for _ in range(2)]
     for _ in range(40):
         await asyncio.gather(*(pump.step() for pump in pumps))
     await rig.settle()
@@ -73,13 +72,13 @@ async def test_what_was_copied_and_delivered_before_is_never_copied_again(rig: R
     rig.documents.__dict__["write"] = lost
     await rig.follower().step()
     del rig.documents.__dict__["write"]
-    pump = OutboxPump(rig.works, rig.postgres, rig.reactions)
+    pump = OutboxPump(rig.works, rig.postgres.journal, rig.reactions)
     assert await pump.step() == 1
     before = await rig.sqlite.read(COUNTERS, Key("c", "c"))
     assert before is not None and len(before.events) == 1
     await rig.works.run(raise_counter, kind=Counter, id="c", by=2)
     await rig.follower().step()
-    assert (await pending(rig.postgres)).waiting == 1
+    assert (await rig.postgres.journal.pending()).waiting == 1
     after = await rig.sqlite.read(COUNTERS, Key("c", "c"))
     assert after is not None and after.events == ()
 
@@ -91,13 +90,13 @@ async def test_a_failing_reaction_is_retried_then_set_aside_and_other_keys_go_on
     rig.before_tally = fail
     await rig.works.run(raise_counter, kind=Ledger, id="bad", by=1)
     await rig.works.run(raise_counter, kind=Ledger, id="bad", by=1)
-    pump = OutboxPump(rig.works, rig.postgres, rig.reactions)
+    pump = OutboxPump(rig.works, rig.postgres.journal, rig.reactions)
     from datetime import timedelta
 
     for _ in range(12):
         await pump.step()
         rig.now += timedelta(minutes=2)
-    waiting = await pending(rig.postgres)
+    waiting = await rig.postgres.journal.pending()
     assert (waiting.waiting, waiting.parked) == (1, 1)
     rig.before_tally = lambda: None
     await rig.works.run(raise_counter, kind=Ledger, id="good", by=7)

@@ -66,7 +66,7 @@ async def proxied(rig: Rig, postgres_dsn: str, tmp_path: Path) -> AsyncIterator[
     await proxy.start(folder)
     dsn = f"postgresql://mystira@/postgres?host={quote(str(folder), safe='')}"
     store = await open_postgres(dsn, COUNTING, connections=2)
-    rig.works.relational = store
+    rig.works = rig.works_on(store)
     yield rig, proxy
     store.pool.terminate()
     await proxy.stop()

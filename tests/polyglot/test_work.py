@@ -67,6 +67,7 @@ async def test_each_store_call_failing_in_turn_leaves_all_or_nothing_and_the_ret
     rig: Rig, kind: type[Counter], how: str
 ) -> None:
     store = rig.documents if kind is Counter else rig.relational
+    await rig.value(kind)
     store.plan(None)
     await rig.works.run(raise_counter, kind=kind, id="measured", by=5, key="k")
     calls = len(store.calls)
@@ -102,6 +103,7 @@ async def test_a_lost_answer_is_recognised_even_after_another_write_followed(rig
 @BOTH
 async def test_a_write_whose_answer_was_lost_is_not_made_again(rig: Rig, kind: type[Counter]) -> None:
     store = rig.documents if kind is Counter else rig.relational
+    await rig.value(kind)
     store.plan(2, "after")
     assert await rig.works.run(raise_counter, kind=kind, id="c", by=1) == 1
     assert store.calls == ["read", "write", "read"]
@@ -149,6 +151,7 @@ async def test_a_conflict_without_end_is_raised(rig: Rig) -> None:
 
 
 async def test_throttling_is_waited_out(rig: Rig) -> None:
+    await rig.works.run(raise_counter, kind=Counter, id="other", by=1)
     rig.sqlite.throttle(0.5)
     assert await rig.works.run(raise_counter, kind=Counter, id="c", by=1) == 1
     assert len(rig.slept) == 1

@@ -8,7 +8,20 @@ from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Key
 from tests.storms.loop import StormLoop
 from tests.storms.simulated import broken
-from tests.storms.world import COUNTERS, EFFECTS, KEYS, NEW, PATIENCE_S, Process, World, document, leading, rest, settle, wiped
+from tests.storms.world import (
+    COUNTERS,
+    EFFECTS,
+    KEYS,
+    NEW,
+    PATIENCE_S,
+    Process,
+    World,
+    document,
+    leading,
+    rest,
+    settle,
+    wiped,
+)
 
 
 async def schedule(loop: StormLoop, seed: int) -> None:

@@ -214,7 +214,11 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "lease counted from the answer": ((Leadership, "_lease", count_from_the_answer),),
     "no wait for silence": ((transition, "wait_for_silence", never_async()),),
     "flip by the state's name": ((memory_relational, "same_version", state_by_name),),
-    "copy moves to any n": ((control, "copy_may_become", always(True)), (leadership, "copy_may_become", always(True)), (transition, "copy_may_become", always(True))),
+    "copy moves to any n": (
+        (control, "copy_may_become", always(True)),
+        (leadership, "copy_may_become", always(True)),
+        (transition, "copy_may_become", always(True)),
+    ),
     "abort the copy first": ((leadership, "abort", abort_copy_first), (transition, "abort", abort_copy_first)),
     "no COMMITTING before the flip": ((transition, "_tell_copy", tell_no_committing),),
     "flip without drained feed": ((transition, "_is_drained", never_async(True)),),

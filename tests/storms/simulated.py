@@ -36,7 +36,20 @@ DOCUMENT_CALLS = {
     "count": ("unavailable",),
     "search": ("unavailable",),
 }
-READING = {"feed", "feed_ranges", "read", "search", "count", "control", "positions", "standing", "relay_pending", "letters", "backfill", "pending"}
+READING = {
+    "feed",
+    "feed_ranges",
+    "read",
+    "search",
+    "count",
+    "control",
+    "positions",
+    "standing",
+    "relay_pending",
+    "letters",
+    "backfill",
+    "pending",
+}
 
 
 class Broken(AssertionError):

@@ -23,9 +23,9 @@ from mystira.polyglot.reaction import Handling, Reaction, Reactions
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
+from mystira.polyglot.stores.memory import Document
 from mystira.polyglot.transition import change_phase, end_transition
 from mystira.polyglot.work import Command, Work, Works
-from mystira.polyglot.stores.memory import Document
 from tests.storms.loop import StormLoop
 from tests.storms.simulated import Wires, broken
 
@@ -168,7 +168,9 @@ class Process:
             committed=lambda: self.bell.set(),
         )
         self.bell = asyncio.Event()
-        self.r = Replication(Catalog([COUNTERS]), documents, relational, tempo=TEMPO, clock=world.clock, name=f"{name}.{life}")
+        self.r = Replication(
+            Catalog([COUNTERS]), documents, relational, tempo=TEMPO, clock=world.clock, name=f"{name}.{life}"
+        )
         self.follower = FeedFollower(
             [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=6.0, page=5
         )

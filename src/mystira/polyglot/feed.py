@@ -45,7 +45,7 @@ class Took(NamedTuple):
 
 
 class RangeReader:
-    """One worker's view of one stream: leases, positions, pages."""
+    """One worker's view of one stream: leases, positions, pages. Without `lease_s` it takes what it finds."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class RangeReader:
         owner: str,
         clock: Callable[[], datetime],
         page: int = PAGE,
-        lease_s: float = LEASE_S,
+        lease_s: float | None = LEASE_S,
     ) -> None:
         self._documents = documents
         self._journal = relational.journal
@@ -71,7 +71,7 @@ class RangeReader:
     async def take(self, collection: Collection[Any], range_id: str) -> Took:
         """Carry one page over; nothing where another worker has the range."""
         at = (collection.name, range_id)
-        if not await self._lease(at):
+        if at not in self._positions and not await self._lease(at):
             return Took(0)
         position = self._positions[at]
         try:
@@ -82,7 +82,12 @@ class RangeReader:
             return Took(1)
         caught_up = not page.has_more
         if page.continuation == position and not (self._stream is Stream.BACKFILL and caught_up):
+            # Nothing is new, so nobody needs to know whose range it is: an idle worker costs PostgreSQL nothing.
             return Took(0, page.charge, caught_up)
+        if not await self._lease(at):
+            return Took(0, page.charge)
+        if self._positions[at] != position:
+            return Took(1, page.charge)
         return await self._carry(collection, at, page)
 
     def forget(self, at: tuple[str, str]) -> None:
@@ -95,6 +100,11 @@ class RangeReader:
         if at in self._positions and now < self._renew_at[at]:
             return True
         name, range_id = at
+        if self._lease_s is None:
+            stands = {p.range_id: p.continuation for p in await self._journal.positions(name, self._stream)}
+            self._positions[at] = stands.get(range_id, "")
+            self._renew_at[at] = now
+            return True
         wanted = Move(self._stream, range_id, "", "")
         continuation = await self._journal.lease_range(name, wanted, self._owner, now, self._lease_s)
         if continuation is None:
@@ -173,7 +183,7 @@ class FeedFollower:
         clock: Callable[[], datetime],
         owner: str = "follower",
         page: int = PAGE,
-        lease_s: float = LEASE_S,
+        lease_s: float | None = LEASE_S,
     ) -> None:
         self._collections = tuple(collections)
         self._documents = documents

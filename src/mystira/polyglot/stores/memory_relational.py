@@ -53,7 +53,9 @@ class MemoryRelational(MemoryQueues):
         row = self._rows(collection).get(key)
         return None if row is None else row.record
 
-    async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int | None = None) -> None:
+    async def write(
+        self, collection: Collection[Any], record: Record, base: Record | None, n: int | None = None
+    ) -> None:
         """Write under the fence: only while the control row is OPEN at `n`. Without `n` there is no fence."""
         if n is None:
             self.put(collection, record, base)
