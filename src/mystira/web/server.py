@@ -12,6 +12,7 @@ import uvicorn
 from litestar import Litestar
 
 from mystira.polyglot.problem import Kind, Problem
+from mystira.web.connections import BoundedConnection
 
 GRACE_S = 5
 
@@ -50,7 +51,7 @@ class Server(uvicorn.Server):
         """`proxies` are the only ones whose X-Forwarded-For and X-Forwarded-Proto are believed."""
         config = uvicorn.Config(
             cast(Any, app),
-            http="httptools",
+            http=BoundedConnection,
             ws="none",
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
