@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from litestar.testing import TestClient
 
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.store import Throttled, Unavailable
+from mystira.web import health
 from mystira.web.access import Principal, UndeclaredRoute, allow, family
 from mystira.web.app import make_app, routes_of
 from mystira.web.bodies import Body, BodyInvalid, convert, read_body, read_form
@@ -96,7 +98,11 @@ async def ill() -> None:
 
 
 async def stuck() -> None:
-    await asyncio.sleep(60)
+    # A driver that waits for a silent server cannot be cancelled either.
+    try:
+        await asyncio.sleep(8)
+    except asyncio.CancelledError:
+        await asyncio.sleep(8)
 
 
 HANDLERS = [echo, form, tea, busy, crash, a_page, page_crash, mine, mine_page]
@@ -274,8 +280,25 @@ def test_health_names_what_is_wrong() -> None:
     checks = (HealthCheck("fine", healthy), HealthCheck("ill", ill), HealthCheck("stuck", stuck))
     with TestClient(app(*checks)) as client:
         assert client.get("/health/live").json() == {"status": "live"}
+        began = time.monotonic()
         answer = client.get("/health/ready")
-        assert answer.status_code == 503
+        assert answer.status_code == 503 and time.monotonic() - began < 5
         parts = answer.json()["parts"]
         assert (parts["fine"], parts["ill"]) == ("ok", "cannot be reached")
         assert parts["stuck"].startswith("no answer")
+
+
+def test_what_hangs_is_asked_once_and_is_well_again_when_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_S_MAX", 0.05)
+    asked: list[asyncio.Event] = []
+
+    async def hanging() -> None:
+        asked.append(asyncio.Event())
+        await asked[-1].wait()
+
+    with TestClient(app(HealthCheck("stuck", hanging))) as client:
+        assert [client.get("/health/ready").status_code for _ in range(3)] == [503, 503, 503]
+        assert len(asked) == 1
+        client.blocking_portal.call(asked[0].set)
+        client.get("/health/live")
+        assert client.get("/health/ready").status_code == 503 and len(asked) == 2
