@@ -120,6 +120,8 @@ async def serve(settings: Settings, report: Report) -> None:
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
                 await server.ready(serving)
+                if settings.demo and not settings.is_private:
+                    report("Everybody who reaches this address can read the demo's mail. MYSTIRA_DEMO=0 ends that.")
                 report(f"Mystira is ready at {settings.address} (Ctrl-C stops it).")
                 await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
                 report("Stopping.")

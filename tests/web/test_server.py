@@ -13,7 +13,7 @@ from mystira.web.access import allow
 from mystira.web.app import make_app
 from mystira.web.connections import HEAD_BYTES_MAX, BoundedConnection
 from mystira.web.limits import client_key
-from mystira.web.server import Server, take_port
+from mystira.web.server import AddressUnusable, PortInUse, Server, take_port
 
 pytestmark = pytest.mark.anyio
 
@@ -207,10 +207,14 @@ async def test_only_a_proxy_that_is_named_says_who_the_client_is() -> None:
 
 
 def test_a_port_in_use_is_told_before_anything_starts() -> None:
-    from mystira.web.server import PortInUse
-
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(PortInUse):
             take_port("127.0.0.1", other.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["ä..b", "x y", "no.such.host.invalid", "192.0.2.1"])
+def test_an_address_that_cannot_be_is_one_sentence(host: str) -> None:
+    with pytest.raises(AddressUnusable, match="Choose another address"):
+        take_port(host, 0)

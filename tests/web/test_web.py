@@ -84,6 +84,11 @@ async def mine_page() -> None:
     return None
 
 
+@post("/mine/page", opt=allow("family", page=True))
+async def mine_changed() -> None:
+    return None
+
+
 async def authenticate(connection: Any) -> Principal | None:
     cookie = connection.cookies.get("who")
     return Principal(account_id=cookie, session_id="s") if cookie else None
@@ -105,7 +110,7 @@ async def stuck() -> None:
         await asyncio.sleep(8)
 
 
-HANDLERS = [echo, form, tea, busy, crash, a_page, page_crash, mine, mine_page]
+HANDLERS = [echo, form, tea, busy, crash, a_page, page_crash, mine, mine_page, mine_changed]
 
 
 def app(*checks: HealthCheck) -> Litestar:
@@ -240,6 +245,26 @@ def test_who_is_not_signed_in_is_asked_to(client: Any) -> None:
     assert (answer.status_code, answer.headers["location"]) == (302, "/sign-in?next=/mine/page")
     client.cookies.set("who", "ada")
     assert client.get("/mine").json() == {"account": "ada"}
+
+
+@pytest.mark.parametrize(
+    "referer, onward",
+    [
+        ("http://testserver.local/mine/page?x=1", "/mine/page"),
+        ("http://testserver.local/a%26b", "/a%26b"),
+        ("http://evil.example/mine/page", "/"),
+        ("http://[", "/"),
+        (None, "/"),
+    ],
+)
+def test_after_signing_in_one_comes_back_to_a_page(client: Any, referer: str | None, onward: str) -> None:
+    answer = client.post("/mine/page", headers={"referer": referer} if referer else {}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={onward}")
+
+
+def test_a_part_of_a_page_leads_the_whole_page_to_the_sign_in(client: Any) -> None:
+    answer = client.post("/mine/page", headers={"hx-request": "true"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["hx-redirect"], answer.content) == (401, "/sign-in?next=/", b"")
 
 
 @pytest.mark.parametrize(

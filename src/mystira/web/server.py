@@ -41,6 +41,9 @@ def take_port(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(port=port) from error
         raise AddressUnusable(host=host, port=port, reason=error.strerror) from error
+    except (TypeError, UnicodeError) as error:
+        taken.close()
+        raise AddressUnusable(host=host, port=port, reason="this is no name of a machine") from error
     return taken
 
 
