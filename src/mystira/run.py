@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +35,7 @@ from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from mystira.polyglot.work import Works
-from mystira.services import COLLECTIONS, REACTIONS
+from mystira.services import COLLECTIONS, JOBS, REACTIONS
 from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings, secret_key
 from mystira.textfiles.readers import Readers, open_readers
@@ -79,13 +80,18 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
 
 @asynccontextmanager
 async def working(platform: Platform) -> AsyncGenerator[None]:
-    """Carry events from documents to the outbox and from the outbox to the reactions, until the end."""
+    """Carry events from documents to the outbox and from there to the reactions, and do the jobs, until the end."""
     follower = FeedFollower(COLLECTIONS, platform.documents, platform.relational)
     pump = OutboxPump(platform.works, platform.relational, platform.reactions)
     loops = [
         asyncio.create_task(keep_doing("feed", follower.step, platform.wake)),
         asyncio.create_task(keep_doing("outbox", pump.step, platform.wake)),
     ]
+    # A bell that nobody rings: jobs come round by the clock alone.
+    clock = Wake()
+    for job in JOBS:
+        step = partial(job.do, platform.works)
+        loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
     try:
         yield
     finally:
