@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,7 +40,7 @@ from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from mystira.polyglot.work import Works
-from mystira.services import COLLECTIONS, REACTIONS
+from mystira.services import COLLECTIONS, JOBS, REACTIONS
 from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings, secret_key
 from mystira.textfiles.readers import Readers, open_readers
@@ -84,8 +85,13 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
 
 @asynccontextmanager
 async def working(platform: Platform) -> AsyncGenerator[None]:
-    """Carry events from documents to the outbox and from the outbox to the reactions, until the end."""
+    """Carry events from documents to the outbox and from there to the reactions, and do the jobs, until the end."""
     loops = [asyncio.create_task(keep_doing(name, step, platform.wake)) for name, step in _steps(platform).items()]
+    # A bell that nobody rings: jobs come round by the clock alone.
+    clock = Wake()
+    for job in JOBS:
+        step = partial(job.do, platform.works)
+        loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
     try:
         yield
     finally:
@@ -132,6 +138,8 @@ async def serve(settings: Settings, report: Report) -> None:
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
                 await server.ready(serving)
+                if settings.demo and not settings.is_private:
+                    report("Everybody who reaches this address can read the demo's mail. MYSTIRA_DEMO=0 ends that.")
                 report(f"Mystira is ready at {settings.address} (Ctrl-C stops it).")
                 await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
                 report("Stopping.")

@@ -75,7 +75,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def address(self) -> str:
         """Where a browser on this machine finds the pages."""
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - only compared with.
-        return f"http://{host}:{self.port}"
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach the pages."""
+        return self.host in ("127.0.0.1", "::1", "localhost")
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -138,7 +143,13 @@ def secret_key(settings: Settings) -> bytes:
             half.unlink()
     except FileExistsError:
         pass
-    return path.read_bytes()
+    key = path.read_bytes()
+    if len(key) < 32:
+        # An empty key would make every hash one that anybody can compute.
+        raise SettingsWrong(
+            wrong=f"  {path} is damaged. Bring it back from a backup, or delete it: everybody signs in anew."
+        )
+    return key
 
 
 def _unknown(given: Mapping[str, str]) -> list[str]:

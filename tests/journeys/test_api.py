@@ -1,13 +1,16 @@
 """The player API over HTTP: playing, repeating, refusing."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from openapi_spec_validator import validate
 
-from mystira.play.actions import record_score
+from mystira.play.actions import pause_session, record_score
+from mystira.play.jobs import abandon_idle_games
 from mystira.play.model.results import CompassTracking, PlayerScenarioScore, UserBadge
+from mystira.play.views import session
 from mystira.polyglot.store import OutcomeUnknown
 from mystira.run import SAMPLE_CONTENT, platform, settle
 from mystira.services.app import make_player_app, seed
@@ -80,6 +83,42 @@ async def test_a_repeated_key_brings_the_first_answer_and_moves_once(family: Run
     assert (other.status_code, other.json()["code"]) == (422, "key_reused")
     late = await family.client.post(url, json=body | {"key": "late"})
     assert (late.status_code, late.json()["scene_id"]) == (409, "cog_arrives")
+    now = (await family.client.get(f"/api/v1/sessions/{game['session_id']}")).json()
+    assert late.json()["standing"] == now | {"elapsed_s": late.json()["standing"]["elapsed_s"]}
+
+
+@pytest.mark.parametrize(
+    "changes, status, code",
+    [
+        ({"key": ""}, 400, "body_invalid"),
+        ({"key": "k" * 201}, 400, "body_invalid"),
+        ({"player_id": "p9"}, 422, "player_unknown"),
+        ({"choice": "dance"}, 422, "choice_unknown"),
+    ],
+    ids=["no key", "a long key", "a stranger", "no such choice"],
+)
+async def test_a_move_is_refused_with_a_reason(
+    family: Running, changes: dict[str, Any], status: int, code: str
+) -> None:
+    game = await start(family)
+    body = {"scene_id": "gate", "choice": "continue", "key": "k"} | changes
+    answer = await family.client.post(f"/api/v1/sessions/{game['session_id']}/moves", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+async def test_a_game_that_nobody_touches_for_thirty_days_is_given_up(family: Running) -> None:
+    works = family.platform.works
+    idle = await start(family)
+    paused = await start(family, scenario_id="the-moss-bridge", players=[{"profile_id": "sample-mira"}])
+    later = datetime.now(UTC) + timedelta(days=29)
+    works.clock = lambda: later
+    assert await abandon_idle_games(works) == 0
+    await works.run(pause_session, account_id="sample-family", session_id=paused["session_id"])
+    later += timedelta(days=2)
+    assert await abandon_idle_games(works) == 1
+    assert await abandon_idle_games(works) == 0
+    states = [(await session(works.open(), "sample-family", game["session_id"])).state for game in (idle, paused)]
+    assert states == ["abandoned", "paused"]
 
 
 async def test_many_starts_give_one_session(family: Running) -> None:
@@ -105,6 +144,7 @@ async def test_many_starts_give_one_session(family: Running) -> None:
             "players_invalid",
         ),
         ({"players": [{"name": "Tiny", "age_group": "1-2"}]}, 403, "too_young"),
+        ({"players": [{"name": "Tiny", "age_group": "1 to 2"}]}, 422, "players_invalid"),
         ({"surprise": 1}, 400, "body_invalid"),
     ],
     ids=lambda value: str(value)[:40],
@@ -143,7 +183,7 @@ async def test_a_stranger_gets_nowhere_on_any_route(running: Running) -> None:
             continue
         path = route.path.replace("{session_id:str}", "nobody").replace("{scenario_id:str}", STORY)
         answer = await running.client.request(route.method, path, follow_redirects=False)
-        assert answer.status_code in (401, 302), (route, answer.status_code)
+        assert answer.status_code in (401, 302, 303), (route, answer.status_code)
         seen += 1
     assert seen >= 8
 

@@ -35,11 +35,16 @@ def _scene(chance: Random, number: int, ids: list[str]) -> Scene:
 def _onward(chance: Random, number: int, ids: list[str]) -> str:
     if chance.random() < 0.15:
         return chance.choice(ids)
-    return chance.choice([*ids[number + 1 :], "end"])
+    if chance.random() < 0.05:
+        return "end"
+    # Mostly only a little further, so that there is a story to walk through.
+    return chance.choice(ids[number + 1 : number + 4] or ["end"])
 
 
 def _branch(chance: Random, number: int, at: int, ids: list[str]) -> Branch:
-    echo = EchoLog(echo_type=chance.choice(ECHOES), description="text", strength=chance.randint(-1000, 1000))
+    echo = EchoLog(
+        echo_type=chance.choice(ECHOES), description=f"{ids[number]} {at}", strength=chance.randint(-1000, 1000)
+    )
     turn = CompassChange(axis=chance.choice(AXES), delta=chance.randint(-1000, 1000))
     return Branch(
         id=f"{ids[number]}:{at + 1}",

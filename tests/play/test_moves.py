@@ -2,15 +2,17 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from mystira.play.events import SessionAbandoned, SessionCompleted
 from mystira.play.model import moves
 from mystira.play.model.moves import Asked
 from mystira.play.model.results import BadgeGoal, award, earned, lifetime, score
-from mystira.play.model.script import Branch, Character, CompassChange, Scene, Script
+from mystira.play.model.script import Branch, Character, CompassChange, EchoLog, EchoReveal, Scene, Script
 from mystira.play.model.session import Player
-from mystira.play.problems import ChoiceUnknown, KeyReused, SceneMovedOn, SessionOver, SessionPaused
+from mystira.play.problems import ChoiceUnknown, KeyReused, PlayerUnknown, SceneMovedOn, SessionOver, SessionPaused
+from mystira.play.views import outcome
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 UP = CompassChange(axis="courage", delta=900)
@@ -139,3 +141,44 @@ def test_scores_add_up_and_badges_come_tier_by_tier() -> None:
     assert earned(goals, "3-5", sums) == ()
     badge, fact = award("mira", goals[1], "s", NOW)
     assert (badge.id, fact.badge_id, fact.tier) == ("mira|bronze", "bronze", "bronze")
+
+
+def test_a_throw_of_the_die_is_no_first_choice() -> None:
+    leap = Scene(
+        id="one",
+        title="One",
+        type="roll",
+        description="x",
+        difficulty=10,
+        branches=(Branch(id="over", choice="Over", next_scene="two"), Branch(id="in", choice="In", next_scene="two")),
+    )
+    script = msgspec.structs.replace(SCRIPT, scenes=(leap, *SCRIPT.scenes[1:]))
+    session, _, _ = moves.move(fresh(), script, Asked(scene_id="one", choice="roll", key="k"), NOW)
+    assert session.rolls == 1 and session.achievements == ()
+
+
+def test_a_game_given_up_in_a_pause_was_not_played_meanwhile() -> None:
+    session = moves.pause(fresh(), NOW + timedelta(seconds=10))
+    session, _ = moves.abandon(session, NOW + timedelta(days=3))
+    assert moves.elapsed_s(session, NOW + timedelta(days=9)) == 10
+
+
+def test_a_move_in_the_name_of_somebody_who_does_not_play_is_refused() -> None:
+    with pytest.raises(PlayerUnknown, match="p1, p2"):
+        moves.move(fresh(), SCRIPT, Asked(scene_id="one", choice="up", key="k", player_id="p3"), NOW)
+
+
+def test_an_echo_that_comes_back_names_the_players() -> None:
+    one, two, end = SCRIPT.scenes
+    promise = EchoLog(echo_type="promise", description="[c:fox] gave a word.", strength=500)
+    said = msgspec.structs.replace(one.branches[1], echo_log=promise)
+    script = msgspec.structs.replace(
+        SCRIPT,
+        scenes=(
+            msgspec.structs.replace(one, branches=(one.branches[0], said)),
+            msgspec.structs.replace(two, echo_reveals=(EchoReveal(echo_type="promise"),)),
+            end,
+        ),
+    )
+    session, made, _ = moves.move(fresh(), script, Asked(scene_id="one", choice="on", key="k"), NOW)
+    assert [reveal.text for reveal in outcome(session, script, made).reveals] == ["Mira gave a word."]

@@ -53,6 +53,26 @@ def test_the_secret_is_made_once_and_kept_private(tmp_path: Path) -> None:
     assert secret_key(read_settings({"MYSTIRA_SECRET": "x" * 32})) == b"x" * 32
 
 
+def test_a_damaged_secret_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"")
+    with pytest.raises(SettingsWrong, match="is damaged"):
+        secret_key(read_settings({"MYSTIRA_DATA": str(tmp_path)}))
+
+
+@pytest.mark.parametrize(
+    "host, address, is_private",
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000", True),
+        ("::1", "http://[::1]:8000", True),
+        ("0.0.0.0", "http://127.0.0.1:8000", False),
+        ("192.0.2.1", "http://192.0.2.1:8000", False),
+    ],
+)
+def test_the_address_can_be_opened_in_a_browser(host: str, address: str, is_private: bool) -> None:
+    settings = read_settings({"MYSTIRA_HOST": host})
+    assert (settings.address, settings.is_private) == (address, is_private)
+
+
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "settings.md").read_text()
     for setting in SETTINGS:

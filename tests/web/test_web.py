@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from litestar.testing import TestClient
 
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.store import Throttled, Unavailable
+from mystira.web import health
 from mystira.web.access import Principal, UndeclaredRoute, allow, family
 from mystira.web.app import make_app, routes_of
 from mystira.web.bodies import Body, BodyInvalid, convert, read_body, read_form
@@ -82,6 +84,11 @@ async def mine_page() -> None:
     return None
 
 
+@post("/mine/page", opt=allow("family", page=True))
+async def mine_changed() -> None:
+    return None
+
+
 async def authenticate(connection: Any) -> Principal | None:
     cookie = connection.cookies.get("who")
     return Principal(account_id=cookie, session_id="s") if cookie else None
@@ -96,10 +103,14 @@ async def ill() -> None:
 
 
 async def stuck() -> None:
-    await asyncio.sleep(60)
+    # A driver that waits for a silent server cannot be cancelled either.
+    try:
+        await asyncio.sleep(8)
+    except asyncio.CancelledError:
+        await asyncio.sleep(8)
 
 
-HANDLERS = [echo, form, tea, busy, crash, a_page, page_crash, mine, mine_page]
+HANDLERS = [echo, form, tea, busy, crash, a_page, page_crash, mine, mine_page, mine_changed]
 
 
 def app(*checks: HealthCheck) -> Litestar:
@@ -237,6 +248,26 @@ def test_who_is_not_signed_in_is_asked_to(client: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "referer, onward",
+    [
+        ("http://testserver.local/mine/page?x=1", "/mine/page"),
+        ("http://testserver.local/a%26b", "/a%26b"),
+        ("http://evil.example/mine/page", "/"),
+        ("http://[", "/"),
+        (None, "/"),
+    ],
+)
+def test_after_signing_in_one_comes_back_to_a_page(client: Any, referer: str | None, onward: str) -> None:
+    answer = client.post("/mine/page", headers={"referer": referer} if referer else {}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={onward}")
+
+
+def test_a_part_of_a_page_leads_the_whole_page_to_the_sign_in(client: Any) -> None:
+    answer = client.post("/mine/page", headers={"hx-request": "true"}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["hx-redirect"], answer.content) == (401, "/sign-in?next=/", b"")
+
+
+@pytest.mark.parametrize(
     "headers, status",
     [
         ({}, 200),
@@ -274,8 +305,25 @@ def test_health_names_what_is_wrong() -> None:
     checks = (HealthCheck("fine", healthy), HealthCheck("ill", ill), HealthCheck("stuck", stuck))
     with TestClient(app(*checks)) as client:
         assert client.get("/health/live").json() == {"status": "live"}
+        began = time.monotonic()
         answer = client.get("/health/ready")
-        assert answer.status_code == 503
+        assert answer.status_code == 503 and time.monotonic() - began < 5
         parts = answer.json()["parts"]
         assert (parts["fine"], parts["ill"]) == ("ok", "cannot be reached")
         assert parts["stuck"].startswith("no answer")
+
+
+def test_what_hangs_is_asked_once_and_is_well_again_when_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "CHECK_S_MAX", 0.05)
+    asked: list[asyncio.Event] = []
+
+    async def hanging() -> None:
+        asked.append(asyncio.Event())
+        await asked[-1].wait()
+
+    with TestClient(app(HealthCheck("stuck", hanging))) as client:
+        assert [client.get("/health/ready").status_code for _ in range(3)] == [503, 503, 503]
+        assert len(asked) == 1
+        client.blocking_portal.call(asked[0].set)
+        client.get("/health/live")
+        assert client.get("/health/ready").status_code == 503 and len(asked) == 2

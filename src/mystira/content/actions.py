@@ -9,9 +9,10 @@ from mystira.content.scenarios.model.scenario import (
     ScenarioContent,
     ScenarioVersion,
     draft,
-    next_version,
     published,
     story_id,
+    version_id,
+    version_of,
 )
 from mystira.content.scenarios.problems import ScenarioNotFound
 from mystira.content.vocabulary.model import (
@@ -25,6 +26,8 @@ from mystira.content.vocabulary.model import (
 from mystira.polyglot.work import Work, Works
 from mystira.textfiles.readers import Readers
 from mystira.textfiles.reading import Refused
+
+LEFTOVERS_MAX = 1_000
 
 Definition = (
     AgeGroupDefinition | ArchetypeDefinition | CompassAxis | EchoTypeDefinition | FantasyThemeDefinition | Badge
@@ -87,24 +90,28 @@ async def save_draft(work: Work, *, scenario_id: str, content: ScenarioContent) 
 
 
 async def make_version(work: Work, *, scenario_id: str) -> int:
-    """Freeze the draft as the next version, unless the latest one is the same; return its number.
+    """Freeze the draft as the next version, unless there is one with just this content; return its number.
 
-    A version that exists without being pointed to was left by an interrupted publish and is taken as it is.
+    Versions beyond the latest were left by interrupted publishing. One that holds this draft is taken; one that
+    holds an older draft keeps its number for ever and is passed by, for a version never changes.
     """
     scenario = await _scenario(work, scenario_id)
-    latest = await work.get(ScenarioVersion, f"{scenario_id}|{scenario.latest_version}", scenario_id)
-    if latest is not None and latest.content == scenario.content:
-        return latest.number
-    version = next_version(scenario, work.now)
-    begun = await work.get(ScenarioVersion, version.id, scenario_id)
-    if begun is None:
-        work.save(version)
-    return version.number
+    for number in range(max(1, scenario.latest_version), scenario.latest_version + LEFTOVERS_MAX):
+        found = await work.get(ScenarioVersion, version_id(scenario_id, number), scenario_id)
+        if found is None:
+            work.save(version_of(scenario, number, work.now))
+            return number
+        if found.content == scenario.content:
+            return number
+    raise AssertionError(f"{scenario_id}: {LEFTOVERS_MAX} interrupted versions in a row")
 
 
 async def point_to_version(work: Work, *, scenario_id: str, number: int) -> Scenario:
     """Let players see a version that exists."""
-    scenario, told = published(await _scenario(work, scenario_id), number, work.now)
+    version = await work.get(ScenarioVersion, version_id(scenario_id, number), scenario_id)
+    if version is None:
+        raise ScenarioNotFound
+    scenario, told = published(await _scenario(work, scenario_id), version, work.now)
     if told:
         work.save(scenario, *told)
     return scenario

@@ -19,6 +19,7 @@ from mystira.polyglot.work import Work
 from mystira.web.files import STATIC
 
 LIST_MAX = 200
+CARDS_MAX = 1_000
 
 
 class StoryCard(Value, frozen=True, kw_only=True):
@@ -57,14 +58,14 @@ async def library(work: Work, age_group: str | None = None, search: str | None =
         parts.append(equal("age_group", age_group))
     found = await work.find(Scenario, all_of(*parts), Order("title"), limit=LIST_MAX)
     wanted = (search or "").casefold().split()
-    cards = map(_card, found.items)
-    return tuple(card for card in cards if all(word in _searched(card) for word in wanted))
+    cards = [await _card(work, scenario) for scenario in found.items]
+    return tuple(card for card in cards if card is not None and all(word in _searched(card) for word in wanted))
 
 
 async def story(work: Work, scenario_id: str) -> StoryCard | None:
     """Return one published story."""
     found = await work.get(Scenario, scenario_id)
-    return _card(found) if found is not None and found.state == "published" else None
+    return await _card(work, found) if found is not None and found.state == "published" else None
 
 
 async def published_version(work: Work, scenario_id: str, number: int) -> PlayableVersion | None:
@@ -130,19 +131,35 @@ def _searched(card: StoryCard) -> str:
     return f"{card.title} {card.description}".casefold()
 
 
-def _card(scenario: Scenario) -> StoryCard:
+async def _card(work: Work, scenario: Scenario) -> StoryCard | None:
+    # The scenario holds the draft; what players see is its latest version, which never changes.
+    known: dict[str, StoryCard] = work.remembered.setdefault("content.cards", {})
+    id = version_id(scenario.id, scenario.latest_version)
+    card = known.get(id)
+    if card is None:
+        version = await work.get(ScenarioVersion, id, scenario.id)
+        if version is None:
+            return None
+        if len(known) >= CARDS_MAX:
+            known.clear()
+        card = known[id] = _card_of(version)
+    return card
+
+
+def _card_of(version: ScenarioVersion) -> StoryCard:
+    content = version.content
     return StoryCard(
-        id=scenario.id,
-        title=scenario.title,
-        description=scenario.description,
-        age_group=scenario.age_group,
-        minimum_age=scenario.minimum_age,
-        image=scenario.image,
-        session_length=scenario.content.session_length,
-        core_axes=scenario.content.core_axes,
-        characters=scenario.content.characters,
-        scenes=len(scenario.content.scenes),
-        version=scenario.latest_version,
+        id=version.scenario_id,
+        title=content.title,
+        description=content.description,
+        age_group=content.age_group,
+        minimum_age=content.minimum_age,
+        image=content.image,
+        session_length=content.session_length,
+        core_axes=content.core_axes,
+        characters=content.characters,
+        scenes=len(content.scenes),
+        version=version.number,
     )
 
 

@@ -66,7 +66,7 @@ async def begin_session(
         return running
     played = await latest_script(work, scenario_id)
     players = await _seated(work, account_id, seats, {character.id for character in played.characters})
-    await _refuse_too_young(work, players, played.minimum_age, parent_allows)
+    await _check_ages(work, players, played.minimum_age, parent_allows)
     started, told = moves.start(
         played,
         session_id=session_id,
@@ -94,7 +94,7 @@ async def check_players(
         raise ProfileNotFound
     played = await latest_script(work, scenario_id)
     players = await _seated(work, account_id, seats, {character.id for character in played.characters})
-    await _refuse_too_young(work, players, played.minimum_age, parent_allows)
+    await _check_ages(work, players, played.minimum_age, parent_allows)
 
 
 async def start_game(
@@ -157,6 +157,15 @@ async def abandon_session(work: Work, *, account_id: str, session_id: str) -> Ga
     if told:
         work.save(after, *told)
     return after
+
+
+async def abandon_idle_session(work: Work, *, account_id: str, session_id: str) -> bool:
+    """Give a game up if it is still idle; tell whether it was."""
+    current = await session(work, account_id, session_id)
+    after, told = moves.abandon_if_idle(current, work.now)
+    if told:
+        work.save(after, *told)
+    return bool(told)
 
 
 async def record_score(work: Work, *, account_id: str, session_id: str, player_id: str) -> PlayerScenarioScore | None:
@@ -241,11 +250,12 @@ async def _player(work: Work, account_id: str, number: int, seat: Seat) -> Playe
     )
 
 
-async def _refuse_too_young(work: Work, players: tuple[Player, ...], minimum_age: int, parent_allows: bool) -> None:
-    if parent_allows or minimum_age <= 0:
-        return
-    ages = await content.age_groups(work)
+async def _check_ages(work: Work, players: tuple[Player, ...], minimum_age: int, parent_allows: bool) -> None:
+    ages = {group.id: group for group in await content.age_groups(work)}
     for player in players:
-        group = next((group for group in ages if group.id == player.age_group), None)
-        if group is not None and group.maximum_age < minimum_age:
+        group = ages.get(player.age_group or "")
+        if group is None and player.profile_id is None and player.age_group is not None:
+            # An age that nobody knows would pass every minimum.
+            raise PlayersInvalid(reason=f"{player.name}'s age group must be one of: {', '.join(ages)}.")
+        if group is not None and group.maximum_age < minimum_age and not parent_allows:
             raise TooYoung(minimum_age=minimum_age, name=player.name)

@@ -1,6 +1,6 @@
 """The player API: start games, see where they stand, make moves."""
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -9,12 +9,13 @@ from litestar.params import FromPath
 from mystira.content import views as content
 from mystira.play import actions
 from mystira.play.actions import Seat
-from mystira.play.model.moves import Asked
+from mystira.play.model.moves import KEY_MAX, Asked
 from mystira.play.problems import (
     ChoiceUnknown,
     ConsentMissing,
     KeyReused,
     PlayersInvalid,
+    PlayerUnknown,
     ProfileNotFound,
     SceneMovedOn,
     SessionNotFound,
@@ -57,7 +58,7 @@ class MoveAsked(Body, frozen=True, kw_only=True):
 
     scene_id: str
     choice: str
-    key: str
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)]
     player_id: str | None = None
 
 
@@ -81,7 +82,7 @@ STARTING = describe(
 MOVING = describe(
     Outcome,
     example=MOVE,
-    refusals=(ChoiceUnknown, KeyReused, SceneMovedOn, SessionNotFound, SessionOver, SessionPaused),
+    refusals=(ChoiceUnknown, KeyReused, PlayerUnknown, SceneMovedOn, SessionNotFound, SessionOver, SessionPaused),
 )
 SEEING = describe(Standing, refusals=(SessionNotFound,))
 CHANGING = describe(Standing, refusals=(SessionNotFound, SessionOver))
@@ -123,16 +124,20 @@ async def see(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Res
 
 @post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME | MOVING, status_code=200)
 async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
-    """Make a move. The same key brings the first answer again; a scene already left is refused with 409."""
+    """Make a move. The same key brings the first answer again; a scene already left is refused with 409.
+
+    The refusal's `standing` then shows where the game stands.
+    """
     asked = await read_body(request, MoveAsked)
     who = await family(request)
     works = _works(request)
-    game, made = await works.run(
-        actions.make_move,
-        account_id=who.account_id,
-        session_id=session_id,
-        asked=Asked(scene_id=asked.scene_id, choice=asked.choice, key=asked.key, player_id=asked.player_id),
-    )
+    wanted = Asked(scene_id=asked.scene_id, choice=asked.choice, key=asked.key, player_id=asked.player_id)
+    try:
+        game, made = await works.run(actions.make_move, account_id=who.account_id, session_id=session_id, asked=wanted)
+    except (SceneMovedOn, SessionOver, SessionPaused) as refused:
+        # Whoever is late needs to know where the game stands now, and should not have to ask for it.
+        now = await _standing(works, who.account_id, session_id)
+        raise type(refused)(**refused.facts, standing=now) from refused
     played = await script(works.open(), game.scenario_id, game.scenario_version)
     answer: Outcome = outcome(game, played, made)
     return _json(answer)

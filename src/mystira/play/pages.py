@@ -1,7 +1,8 @@
 """The pages that children play on; they work without JavaScript, and htmx makes them smooth."""
 
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -10,7 +11,7 @@ from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.play import actions
 from mystira.play.actions import Seat
-from mystira.play.model.moves import Asked, named
+from mystira.play.model.moves import KEY_MAX, Asked, named
 from mystira.play.model.script import Script
 from mystira.play.model.session import GameSession
 from mystira.play.problems import SceneMovedOn, SessionOver, StoryNotFound
@@ -35,7 +36,7 @@ class MoveForm(Body, frozen=True, kw_only=True):
 
     scene_id: str
     choice: str
-    key: str
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)]
 
 
 @get("/", opt=allow("anyone", page=True), include_in_schema=False)

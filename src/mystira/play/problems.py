@@ -51,6 +51,12 @@ class ChoiceUnknown(Problem):
     kind = Kind.UNPROCESSABLE
 
 
+class PlayerUnknown(Problem):
+    """Nobody by that id plays this game. Name one of: {possible}."""
+
+    kind = Kind.UNPROCESSABLE
+
+
 class PlayersInvalid(Problem):
     """{reason}"""
 

@@ -1,5 +1,7 @@
 """What can be seen of games: by their players, by the family's pages, and by other rooms."""
 
+from datetime import datetime
+
 import msgspec
 
 from mystira.content import views as content
@@ -9,8 +11,8 @@ from mystira.play.model.script import Scene, Script
 from mystira.play.model.session import Achievement, GameSession, Move, Player, Reveal, Roll
 from mystira.play.problems import SessionNotFound, StoryNotFound
 from mystira.polyglot.entity import Value
-from mystira.polyglot.query import Order, all_of, equal, one_of
-from mystira.polyglot.work import Work
+from mystira.polyglot.query import Order, Scalar, all_of, at_most, equal, one_of
+from mystira.polyglot.work import Found, Work
 
 SCRIPTS_MAX = 256
 
@@ -110,6 +112,12 @@ async def unfinished(work: Work, account_id: str) -> tuple[GameSession, ...]:
     return (await work.find(GameSession, where, Order("last_move_at", descending=True), limit=12)).items
 
 
+async def idle(work: Work, since: datetime, after: tuple[Scalar, ...] | None = None) -> Found[GameSession]:
+    """Return one page of the unfinished games that nobody moved in since then."""
+    where = all_of(one_of("state", UNFINISHED), at_most("last_move_at", since))
+    return await work.find(GameSession, where, Order("last_move_at"), after=after)
+
+
 async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:
     """Return what a profile has earned, in the order of earning."""
     return (await work.find(UserBadge, equal("profile_id", profile_id), Order("earned_at"), limit=500)).items
@@ -131,7 +139,7 @@ def standing(session: GameSession, script: Script, work: Work) -> Standing:
         scene=scene_shown(session, script, script.scene(session.scene_id)),
         moves=len(session.moves),
         compass=session.compass,
-        reveals=last.reveals if last else (),
+        reveals=_revealed(session, script, last.reveals) if last else (),
         echoes=len(session.echoes),
         achievements=session.achievements,
         players=session.players,
@@ -151,7 +159,7 @@ def outcome(session: GameSession, script: Script, move: Move) -> Outcome:
         player_id=move.player_id,
         roll=move.roll,
         next_scene=scene_shown(session, script, following) if following is not None else None,
-        reveals=move.reveals,
+        reveals=_revealed(session, script, move.reveals),
         compass_axis=move.compass.axis if move.compass else None,
         compass_delta=move.compass.delta if move.compass else 0,
         compass_value=move.compass.value if move.compass else 0,
@@ -175,3 +183,7 @@ def scene_shown(session: GameSession, script: Script, scene: Scene) -> SceneShow
         active_character=scene.active_character,
         player_id=who_moves(session, scene, None),
     )
+
+
+def _revealed(session: GameSession, script: Script, reveals: tuple[Reveal, ...]) -> tuple[Reveal, ...]:
+    return tuple(msgspec.structs.replace(one, text=named(session, script, one.text)) for one in reveals)

@@ -2,13 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import structlog
+
+from mystira.polyglot.work import Works
 
 log = structlog.get_logger(__name__)
 
 IDLE_S = 0.25
 BACK_OFF_S_MAX = 10.0
+
+
+class Job(NamedTuple):
+    """Something to do on a schedule; it returns how much it did, and is done again at once while that is not 0."""
+
+    name: str
+    do: Callable[[Works], Awaitable[int]]
+    every_s: float
 
 
 class Wake:
@@ -48,9 +59,14 @@ async def keep_doing(name: str, step: Callable[[], Awaitable[int]], wake: Wake, 
                 done = 0
                 log.warning("loop_failed", loop=name, failures=failures, error=f"{type(error).__name__}: {error}")
             if not done:
-                await _wait(bell, min(idle_s * (1 << min(failures, 6)), BACK_OFF_S_MAX), woken=failures == 0)
+                await _wait(bell, _pause_s(idle_s, failures), woken=failures == 0)
     finally:
         wake.leave(bell)
+
+
+def _pause_s(idle_s: float, failures: int) -> float:
+    # What comes round seldom is not tried more often for having failed.
+    return min(idle_s * (1 << min(failures, 6)), max(idle_s, BACK_OFF_S_MAX))
 
 
 async def _wait(bell: asyncio.Event, pause_s: float, *, woken: bool) -> None:

@@ -1,11 +1,13 @@
-"""What runs together: every collection, every reaction, and the doors of each service."""
+"""What runs together: every collection, every reaction, every job, and the doors of each service."""
 
 from mystira.accounts import storage as accounts
 from mystira.analytics import storage as analytics
 from mystira.analytics.reactions import REACTIONS as ANALYTICS_REACTIONS
 from mystira.content import storage as content
 from mystira.play import storage as play
+from mystira.play.jobs import JOBS as PLAY_JOBS
 from mystira.play.reactions import REACTIONS as PLAY_REACTIONS
 
 COLLECTIONS = (*accounts.COLLECTIONS, *content.COLLECTIONS, *play.COLLECTIONS, *analytics.COLLECTIONS)
 REACTIONS = (*PLAY_REACTIONS, *ANALYTICS_REACTIONS)
+JOBS = (*PLAY_JOBS,)

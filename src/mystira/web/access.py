@@ -78,8 +78,9 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
         _refuse_cross_site(connection)
         await refuse_too_often(connection, connection.app.state.limits.writes)
     if access.who == "family" and await principal(connection) is None:
-        here = connection.url.path
-        raise NotSignedIn(sign_in=f"/sign-in?next={quote(here, safe='/')}" if access.page else "/sign-in")
+        raise NotSignedIn(
+            sign_in=f"/sign-in?next={quote(_page_of(connection), safe='/%')}" if access.page else "/sign-in"
+        )
 
 
 async def principal(connection: Connection) -> Principal | None:
@@ -108,6 +109,15 @@ def _refuse_cross_site(connection: Connection) -> None:
     origin = connection.headers.get("origin")
     if origin is not None and origin.partition("://")[2] != connection.headers.get("host"):
         raise CrossSite
+
+
+def _page_of(connection: Connection) -> str:
+    """Return the page to come back to: this one, or for what only a button can ask for, the page with the button."""
+    if connection.scope["method"] in SAFE_METHODS:  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
+        return connection.url.path
+    _, _, place = connection.headers.get("referer", "").partition("://")
+    host, _, path = place.partition("/")
+    return "/" + path.partition("?")[0] if host == connection.headers.get("host") else "/"
 
 
 def _refuse_unusable_address(connection: Connection) -> None:

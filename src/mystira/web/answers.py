@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from mystira.polyglot.problem import Kind, Problem
-from mystira.web.access import Access, NotSignedIn
+from mystira.web.access import SAFE_METHODS, Access, NotSignedIn
 from mystira.web.pages import page
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ def answer_problem(request: Request[Any, Any, Any], problem: Exception) -> Respo
     """Answer a refusal that the rooms raised."""
     assert isinstance(problem, Problem)
     if isinstance(problem, NotSignedIn) and _wants_page(request):
-        return Redirect(path=str(problem.facts["sign_in"]))
+        return _to_sign_in(request, str(problem.facts["sign_in"]))
     status = STATUS[problem.kind]
     if status == 503:
         log.warning("unavailable", code=problem.code, detail=str(problem), request_id=request_id(request))
@@ -70,6 +70,13 @@ def answer_crash(request: Request[Any, Any, Any], error: Exception) -> Response[
 def request_id(request: Request[Any, Any, Any]) -> str:
     """Return the id under which everything about this request is found."""
     return cast(str, request.scope["state"].get("request_id", ""))
+
+
+def _to_sign_in(request: Request[Any, Any, Any], path: str) -> Response[Any]:
+    if request.headers.get("hx-request"):
+        # A redirect would be followed unseen, and the whole page put where a part of one belongs.
+        return Response(b"", status_code=401, headers={"HX-Redirect": path}, media_type="text/html")
+    return Redirect(path=path, status_code=302 if request.method in SAFE_METHODS else 303)
 
 
 def _answer(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from mystira.web.answers import answer_crash, answer_http, answer_problem
 from mystira.web.bodies import BODY_BYTES_MAX
 from mystira.web.envelope import enveloped
 from mystira.web.files import STATIC, read_files, static_file
-from mystira.web.health import HealthCheck, live, ready
+from mystira.web.health import Asking, HealthCheck, end_questions, live, ready
 from mystira.web.limits import Buckets, Limits, Take
 from mystira.web.openapi import document
 from mystira.web.pages import Pages
@@ -49,10 +50,11 @@ def make_app(
     Rooms find what they were wired with in `request.app.state`; their templates are `room/name.html`.
     Without `limits` everything may be done any number of times.
     """
-    files = read_files(STATIC)
+    files, asking = read_files(STATIC), Asking()
     shared = {
         "authenticate": authenticate,
         "checks": tuple(checks),
+        "asking": asking,
         "files": files,
         "pages": Pages(templates or {}, files),
         "limits": limits or Limits(),
@@ -71,7 +73,7 @@ def make_app(
         openapi_config=None,
         request_max_body_size=BODY_BYTES_MAX,
         on_app_init=[_quiet],
-        on_shutdown=list(on_shutdown),
+        on_shutdown=[partial(end_questions, asking), *on_shutdown],
         debug=False,
     )
     routes_of(app)

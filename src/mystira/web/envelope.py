@@ -19,6 +19,8 @@ _POLICY = (
     b"content-security-policy",
     b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 )
+# Also for what is answered without the application, by the server itself.
+PROTECTING = (*_HEADERS, _POLICY)
 _TLS_HEADERS: tuple[tuple[bytes, bytes], ...] = (*_HEADERS, (b"strict-transport-security", b"max-age=31536000"))
 
 

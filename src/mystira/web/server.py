@@ -12,6 +12,7 @@ import uvicorn
 from litestar import Litestar
 
 from mystira.polyglot.problem import Kind, Problem
+from mystira.web.connections import BoundedConnection
 
 GRACE_S = 5
 
@@ -40,6 +41,9 @@ def take_port(host: str, port: int) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(port=port) from error
         raise AddressUnusable(host=host, port=port, reason=error.strerror) from error
+    except (TypeError, UnicodeError) as error:
+        taken.close()
+        raise AddressUnusable(host=host, port=port, reason="this is no name of a machine") from error
     return taken
 
 
@@ -50,7 +54,7 @@ class Server(uvicorn.Server):
         """`proxies` are the only ones whose X-Forwarded-For and X-Forwarded-Proto are believed."""
         config = uvicorn.Config(
             cast(Any, app),
-            http="httptools",
+            http=BoundedConnection,
             ws="none",
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),

@@ -2,18 +2,20 @@
 
 import hashlib
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from mystira.play.events import SessionAbandoned, SessionCompleted, SessionStarted
 from mystira.play.model.reveals import reveal_echoes
 from mystira.play.model.script import Branch, Scene, Script, is_ending
 from mystira.play.model.session import Achievement, CompassStep, Echo, GameSession, Move, Player, Reveal, Roll
-from mystira.play.problems import ChoiceUnknown, KeyReused, SceneMovedOn, SessionOver, SessionPaused
+from mystira.play.problems import ChoiceUnknown, KeyReused, PlayerUnknown, SceneMovedOn, SessionOver, SessionPaused
 from mystira.polyglot.entity import Event, Value
 
 DIE_SIDES = 20
 COMPASS_LIMIT = 2_000
 AXIS_REACHED = 1_000
+KEY_MAX = 200
+IDLE_UNTIL_ABANDONED = timedelta(days=30)
 
 _PLACEHOLDER = re.compile(r"\[c:([^\]]{1,200})\]")
 
@@ -78,6 +80,8 @@ def move(
 ) -> tuple[GameSession, Move, tuple[Event, ...]]:
     """Apply one move; return the session after it, the move with all that followed, and the facts to tell."""
     _refuse_unless_current(session, asked)
+    if asked.player_id is not None and session.player(asked.player_id) is None:
+        raise PlayerUnknown(possible=", ".join(player.id for player in session.players))
     scene = script.scene(session.scene_id)
     roll = throw(session.seed, session.rolls, scene.difficulty or 1) if asked.choice == "roll" else None
     branch = branch_of(scene, asked.choice, roll)
@@ -89,7 +93,8 @@ def move(
     after, step = _turn_compass(after, branch, player_id, number, now)
     after, reveals = _enter(after, script, next_scene_id)
     completed = next_scene_id is None or is_ending(script.scene(next_scene_id))
-    achievements = _achieve(after, chose=branch is not None, revealed=bool(reveals), completed=completed, now=now)
+    chose = scene.type == "choice"
+    achievements = _achieve(after, chose=chose, revealed=bool(reveals), completed=completed, now=now)
     made = Move(
         number=number,
         key=asked.key,
@@ -153,7 +158,14 @@ def abandon(session: GameSession, now: datetime) -> tuple[GameSession, tuple[Eve
     if session.is_over:
         return session, ()
     told = SessionAbandoned(session_id=session.id, scenario_id=session.scenario_id, account_id=session.account_id)
-    return session.evolve(state="abandoned", ended_at=now), (told,)
+    # A game given up while it was paused was not played during that pause.
+    return resume(session, now).evolve(state="abandoned", ended_at=now), (told,)
+
+
+def abandon_if_idle(session: GameSession, now: datetime) -> tuple[GameSession, tuple[Event, ...]]:
+    """Give up a game that nobody touched for thirty days; a pause counts as a touch."""
+    touched = max(session.last_move_at, session.paused_at or session.last_move_at)
+    return abandon(session, now) if now - touched >= IDLE_UNTIL_ABANDONED else (session, ())
 
 
 def throw(seed: int, already: int, difficulty: int) -> Roll:
@@ -195,9 +207,7 @@ def who_moves(session: GameSession, scene: Scene, named: str | None) -> str:
         for player in session.players:
             if player.character_id == scene.active_character:
                 return player.id
-    if named is not None and session.player(named) is not None:
-        return named
-    return session.owner_player_id
+    return session.owner_player_id if named is None else named
 
 
 def named(session: GameSession, script: Script, text: str) -> str:

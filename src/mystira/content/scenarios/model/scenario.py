@@ -5,7 +5,7 @@ Deltas and strengths are integer thousandths here; files and the API write them 
 
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 
 from mystira.content.scenarios.events import ScenarioPublished
 from mystira.content.vocabulary.model import is_spelt_by_slug, slug
@@ -126,7 +126,11 @@ class ScenarioContent(Value, frozen=True, kw_only=True):
 
 
 class Scenario(Entity, frozen=True, kw_only=True):
-    """A story's draft and life cycle. Its id is the slug of its first title; `latest_version` 0 means none yet."""
+    """A story's draft and life cycle. Its id is the slug of its first title; `latest_version` 0 means none yet.
+
+    `content` is the draft. Once published, title, description, age and image are those of the published version:
+    players must not see what an author is still changing.
+    """
 
     title: str
     description: str
@@ -159,14 +163,12 @@ def story_id(title: str) -> str:
 
 def draft(id: str, content: ScenarioContent, before: Scenario | None, now: datetime) -> Scenario:
     """Return the draft with this content; what was published before stays what players see."""
+    if before is not None and before.state == "published":
+        return before.evolve(content=content, changed_at=now)
     return Scenario(
         id=id,
-        title=content.title,
-        description=content.description,
-        age_group=content.age_group,
-        minimum_age=content.minimum_age,
-        image=content.image,
-        state=before.state if before and before.state == "published" else "draft",
+        **_shown(content),
+        state="draft",
         latest_version=before.latest_version if before else 0,
         content=content,
         changed_at=now,
@@ -178,9 +180,8 @@ def version_id(scenario_id: str, number: int) -> str:
     return f"{scenario_id}|{number}"
 
 
-def next_version(scenario: Scenario, now: datetime) -> ScenarioVersion:
-    """Return the version that publishing this draft makes."""
-    number = scenario.latest_version + 1
+def version_of(scenario: Scenario, number: int, now: datetime) -> ScenarioVersion:
+    """Return this draft as the version with this number."""
     return ScenarioVersion(
         id=version_id(scenario.id, number),
         scenario_id=scenario.id,
@@ -190,9 +191,22 @@ def next_version(scenario: Scenario, now: datetime) -> ScenarioVersion:
     )
 
 
-def published(scenario: Scenario, number: int, now: datetime) -> tuple[Scenario, tuple[ScenarioPublished, ...]]:
-    """Point the scenario to a version that exists; pointing there again changes nothing."""
-    if scenario.latest_version >= number and scenario.state == "published":
+def published(
+    scenario: Scenario, version: ScenarioVersion, now: datetime
+) -> tuple[Scenario, tuple[ScenarioPublished, ...]]:
+    """Point the scenario to a version that exists; pointing there again, or back, changes nothing."""
+    if scenario.latest_version >= version.number and scenario.state == "published":
         return scenario, ()
-    pointed = scenario.evolve(state="published", latest_version=number, changed_at=now)
-    return pointed, (ScenarioPublished(scenario_id=scenario.id, version=number),)
+    shown = _shown(version.content)
+    pointed = scenario.evolve(**shown, state="published", latest_version=version.number, changed_at=now)
+    return pointed, (ScenarioPublished(scenario_id=scenario.id, version=version.number),)
+
+
+def _shown(content: ScenarioContent) -> dict[str, Any]:
+    return {
+        "title": content.title,
+        "description": content.description,
+        "age_group": content.age_group,
+        "minimum_age": content.minimum_age,
+        "image": content.image,
+    }
