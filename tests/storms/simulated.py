@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import CONTROLS, Control
+from mystira.polyglot.control import CONTROLS, Control, State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unavailable
@@ -21,6 +21,8 @@ SIZE = 1_000
 RANGES_MAX = 3
 VERSIONS_KEPT = 5
 FROZEN_S = 3.0
+LONG_S = 1.2
+SLEEPERS, SLEEPERS_IN_DRAIN = 0.005, 0.4
 LATE_S = 0.3
 
 READ_FAULTS = (*("unavailable", "throttled", "stale") * 3, "frozen")
@@ -209,6 +211,8 @@ class Network:
     async def _documents_call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
         world = self._world
         await world.travel(self._side)
+        if name == "write" and not world.calm and args[0] is not CONTROLS and world.puts_to_sleep(args[0]):
+            return await world.sleeper(self._name, method, args)
         fault = "" if world.calm else world.weather.fault(self._side, name, DOCUMENT_CALLS[name])
         if not fault:
             answer = await method(*args, **kwargs)
@@ -306,11 +310,36 @@ class Wires:
         network.__dict__["journal"] = network
         return network
 
-    def freeze(self, name: str) -> None:
+    def freeze(self, name: str, at_least_s: float = 0.3) -> None:
         """Pause a process for longer than its lease, perhaps."""
         if not self.calm:
             self.froze = True
-            self.loop.freeze(name, 0.3 + self.delay() * FROZEN_S)
+            self.loop.freeze(name, at_least_s + self.delay() * FROZEN_S)
+
+    def puts_to_sleep(self, collection: Collection[Any]) -> bool:
+        """Draw whether a process is paused while its write is under way: most of all when a drain has begun."""
+        control = self.relational.control_of.get(collection.name)
+        drains = control is not None and control.state is State.DRAIN and control.leader is Leader.DOCUMENTS
+        return bool(self.loop.choose("sleeper", SLEEPERS_IN_DRAIN if drains else SLEEPERS))
+
+    async def sleeper(self, name: str, method: Any, args: Any) -> Any:
+        """The lease was checked; now the process sleeps, its write arrives late, and both wake up together."""
+        self.seen("slept", args[0], "docs.write")
+        asleep_s = LONG_S + self.delay() * FROZEN_S
+        answer = self.loop.create_future()
+
+        async def arrive() -> None:
+            await asyncio.sleep(asleep_s - 0.001)
+            try:
+                answer.set_result(await method(*args))
+            except (Conflict, Unavailable) as error:
+                if not answer.cancelled():
+                    answer.set_exception(error)
+
+        self.loop.start("wire", arrive())
+        self.froze = True
+        self.loop.freeze(name, asleep_s)
+        return await answer
 
     def _watch(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """No lease, no write: while PostgreSQL leads, no app writes documents unless it slept through its lease."""

@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.leadership import Leadership, Term
@@ -95,7 +93,7 @@ class Sender:
         now = asyncio.get_running_loop().time()
         if now < self._breathe_until:
             return
-        task = asyncio.create_task(self._second_write(collection, msgspec.structs.replace(record, events=())))
+        task = asyncio.create_task(self._second_write(collection, record))
         self._second_writes.add(task)
         task.add_done_callback(self._second_writes.discard)
         done, _ = await asyncio.wait({task}, timeout=self._leadership.tempo.inline_s)
@@ -104,7 +102,7 @@ class Sender:
 
     async def _second_write(self, collection: Collection[Any], record: Record) -> None:
         try:
-            await self._relational.journal.merge(collection, [record], self._clock())
+            await self._relational.journal.merge(collection, [record], self._clock(), inline=True)
         except StoreError:
             # The feed delivers this record whatever happens here; PostgreSQL is left alone for a moment.
             self._breathe_until = asyncio.get_running_loop().time() + BREATHER_S

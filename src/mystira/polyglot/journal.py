@@ -178,12 +178,20 @@ class Journal(Protocol):
         ...
 
     async def merge(
-        self, collection: Collection[Any], items: Sequence[Incoming], now: datetime, move: Move | None = None
+        self,
+        collection: Collection[Any],
+        items: Sequence[Incoming],
+        now: datetime,
+        move: Move | None = None,
+        *,
+        inline: bool = False,
     ) -> Merged:
         """Judge and take in what came from the documents, under the fence, position and events included.
 
         Conflict, and nothing done, when the position is no longer `move.expected`. Rows change only where the
-        collection's copy is kept. What a constraint refuses is parked alone and stops nobody else.
+        collection's copy is kept. What a constraint refuses is parked alone and stops nobody else. `inline` is the
+        best-effort second write of a commit: it carries no events, a crash may forget it, and where PostgreSQL
+        leads by now it does nothing.
         """
         ...
 

@@ -82,3 +82,14 @@ def is_straggler(incoming: Record, standing: Standing) -> bool:
 def continues(incoming: Record, standing: Standing) -> bool:
     """Tell whether the incoming write was made on top of exactly what stands."""
     return incoming.parent == standing.stamp
+
+
+def tells(verdict: Verdict | None, leader: Leader) -> bool:
+    """Tell whether the events of a record so judged are published; None: no copy is kept, so nothing was judged.
+
+    Where the relational side leads, only what became part of its history is: a write that lost, or that its client
+    repeated after the cut-over, must not speak.
+    """
+    if leader is Leader.RELATIONAL:
+        return verdict in (Verdict.APPLY, Verdict.SAME)
+    return verdict not in (Verdict.CONFLICT, Verdict.DIVERGENT)

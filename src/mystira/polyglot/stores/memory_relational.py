@@ -13,7 +13,7 @@ from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import to_document
 from mystira.polyglot.journal import DeadLetter, Journal, LetterKind, Merged, Move, RelayTask, Stream, copied
 from mystira.polyglot.matching import matches, select
-from mystira.polyglot.merge import Standing, Verdict
+from mystira.polyglot.merge import Standing, Verdict, tells
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.query import Query, Where
 from mystira.polyglot.store import Conflict, Incoming, Key, Record, Refused, Unreadable
@@ -145,10 +145,18 @@ class MemoryRelational(MemoryQueues):
         self.control_of[collection.name] = control.evolve(complete=True)
 
     async def merge(
-        self, collection: Collection[Any], items: Sequence[Incoming], now: datetime, move: Move | None = None
+        self,
+        collection: Collection[Any],
+        items: Sequence[Incoming],
+        now: datetime,
+        move: Move | None = None,
+        *,
+        inline: bool = False,
     ) -> Merged:
         """Judge and take in what came from the documents; see the protocol."""
         control = self.control_of.get(collection.name) or first_control(collection)
+        if inline and control.leader is Leader.RELATIONAL:
+            return Merged(superseded=len(items))
         if move is not None:
             self.move(collection.name, move, now)
         done = _Tally()
@@ -156,7 +164,7 @@ class MemoryRelational(MemoryQueues):
         for item in items:
             if item.key not in newest or newest[item.key].stamp <= item.stamp:
                 newest[item.key] = item
-        carries_events = move is None or move.stream is Stream.FOLLOW
+        carries_events = not inline and (move is None or move.stream is Stream.FOLLOW)
         keeps = control.copying or control.leader is Leader.RELATIONAL
         for item in newest.values():
             verdict = self._take(collection, item, control, now, done) if keeps else None
@@ -229,9 +237,7 @@ class MemoryRelational(MemoryQueues):
                 del self.letter_of[at]
 
     def _copy_events(self, name: str, record: Record, verdict: Verdict | None, leader: Leader) -> None:
-        if verdict in (Verdict.CONFLICT, Verdict.DIVERGENT):
-            return
-        if leader is Leader.RELATIONAL and (name, record.key, LetterKind.CONFLICT, record.stamp) in self.letter_of:
+        if not tells(verdict, leader):
             return
         through = self.copied_through.get((name, record.key), 0)
         new = record.events[len(copied(record.events, through)) :]

@@ -63,10 +63,16 @@ class PostgresJournal:
         await self._fenced[collection.name].write(self._connections, record, base, n)
 
     async def merge(
-        self, collection: Collection[Any], items: Sequence[Incoming], now: datetime, move: Move | None = None
+        self,
+        collection: Collection[Any],
+        items: Sequence[Incoming],
+        now: datetime,
+        move: Move | None = None,
+        *,
+        inline: bool = False,
     ) -> Merged:
         """Judge and take in what came from the documents, position and events included."""
-        return await merge_items(self._connections, self._copies[collection.name], items, now, move)
+        return await merge_items(self._connections, self._copies[collection.name], items, now, move, inline)
 
     async def standing(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Standing]:
         """Return what the relational copy holds of these keys."""

@@ -59,7 +59,6 @@ WHERE at.collection = $1 AND at.partition = k.partition AND at.id = k.id AND at.
   AND at.kind IN ('merge', 'unreadable')
 """
 
-_CONFLICTS = """
 SELECT at.partition, at.id, at.stamp FROM polyglot.dead_letters AS at
 JOIN unnest($2::text[], $3::text[], $4::bigint[]) AS k(partition, id, stamp) USING (partition, id, stamp)
 WHERE at.collection = $1 AND at.kind = 'conflict'
@@ -102,12 +101,6 @@ async def add_letters(connection: Any, letters: Sequence[DeadLetter], now: datet
 async def drop_outlived(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> None:
     """Forget, within the caller's transaction, the letters of keys that hold these stamps or newer ones by now."""
     await connection.execute(_OUTLIVED, name, *_columns(stamps))
-
-
-async def in_conflict(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> set[tuple[Key, Stamp]]:
-    """Return which of these stamps are in the conflict letters."""
-    rows = await connection.fetch(_CONFLICTS, name, *_columns(stamps))
-    return {(Key(partition, id), Stamp.unpack(stamp)) for partition, id, stamp in rows}
 
 
 def payload_of(collection: Collection[Any], record: Record) -> dict[str, Any]:

@@ -21,12 +21,12 @@ from mystira.polyglot.stores.documents import can_exist
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.controls import COLUMNS, control_of_row
 from mystira.polyglot.stores.postgres.copying import Copies, Refusal, Row
-from mystira.polyglot.stores.postgres.letters import add_letters, drop_outlived, in_conflict, payload_of
+from mystira.polyglot.stores.postgres.letters import add_letters, drop_outlived, payload_of
 from mystira.polyglot.stores.postgres.outbox import copied_through, copy_events
 from mystira.polyglot.stores.postgres.positions import move_position
 from mystira.polyglot.values import is_storable
 
-# An inline merge without events may be forgotten in a crash: the feed brings it again.
+# An inline merge may be forgotten in a crash: the feed brings it again.
 _CONTROL = f"""
 SELECT c.*, EXISTS (SELECT 1 FROM polyglot.dead_letters WHERE collection = $1),
   CASE WHEN $2::boolean THEN set_config('synchronous_commit', 'off', true) END
@@ -75,14 +75,14 @@ class _Newest(NamedTuple):
 
 
 async def merge_items(
-    connections: Connections, copies: Copies, items: Sequence[Incoming], now: datetime, move: Move | None
+    connections: Connections, copies: Copies, items: Sequence[Incoming], now: datetime, move: Move | None, inline: bool
 ) -> Merged:
     """Judge and take in what came from the documents, as one transaction."""
     try:
-        return await _merge(connections, copies, items, now, move, careful=False)
+        return await _merge(connections, copies, items, now, move, inline, careful=False)
     except (Refused, TooLarge):
         # Something on this page does not fit. Now each row gets a savepoint, which is slower and hardly ever needed.
-        return await _merge(connections, copies, items, now, move, careful=True)
+        return await _merge(connections, copies, items, now, move, inline, careful=True)
 
 
 async def _merge(
@@ -91,15 +91,17 @@ async def _merge(
     items: Sequence[Incoming],
     now: datetime,
     move: Move | None,
+    inline: bool,
     *,
     careful: bool,
 ) -> Merged:
-    telling = move is None or move.stream is Stream.FOLLOW
-    has_events = any(isinstance(item, Record) and item.events for item in items)
+    telling = not inline and (move is None or move.stream is Stream.FOLLOW)
     async with connections.transaction() as connection:
-        row = await connection.fetchrow(_CONTROL, copies.name, move is None and not has_events)
+        row = await connection.fetchrow(_CONTROL, copies.name, inline)
         *columns, has_letters, _ = row
         control = control_of_row(columns) if columns[0] else Control(id=copies.name, phase=Phase.COSMOS_ONLY)
+        if inline and control.leader is Leader.RELATIONAL:
+            return Merged(superseded=len(items))
         if move is not None:
             await move_position(connection, copies.name, move, now)
         page = _Page(copies, control, now, has_letters, careful)
@@ -109,7 +111,7 @@ async def _merge(
             counts, silent = await _take(connection, page, items)
         else:
             counts["superseded"] = len(items)
-        through = await _tell(connection, page, items, silent, telling)
+        through = {} if inline else await _tell(connection, page, items, silent, telling)
     return Merged(**counts, through=through)
 
 
@@ -166,7 +168,7 @@ async def _take_round(connection: Any, page: _Page, items: Sequence[Incoming]) -
         parked=len(refused) + len(unreadable) + verdicts[Verdict.DIVERGENT],
         conflicts=verdicts[Verdict.CONFLICT],
     )
-    return counts, await _silent(connection, page, judged, gone)
+    return counts, _silent(page, judged, gone)
 
 
 async def _write_letters(
@@ -223,17 +225,12 @@ async def _apply(connection: Any, page: _Page, records: Sequence[Record]) -> lis
     return refused
 
 
-async def _silent(connection: Any, page: _Page, judged: Sequence[_Judged], refused: set[Key]) -> set[_Version]:
+def _silent(page: _Page, judged: Sequence[_Judged], refused: set[Key]) -> set[_Version]:
     """Return whose events are not told: those of rejected writes stay in their letters, until a person decides."""
-    silent = {_version(one.record) for one in judged if one.verdict not in _SETTLED}
-    if page.documents_lead:
-        return silent
-    silent |= {_version(one.record) for one in judged if one.record.key in refused}
-    # A conflict comes by again as something already seen; its events are in the letter all the same.
-    again = [one.record for one in judged if one.verdict is Verdict.SUPERSEDED and one.record.events]
-    if again:
-        held = await in_conflict(connection, page.copies.name, [(record.key, record.stamp) for record in again])
-        silent |= {_version(record) for record in again if (record.key, record.stamp) in held}
+    leader = page.control.leader
+    silent = {_version(one.record) for one in judged if not merge.tells(one.verdict, leader)}
+    if not page.documents_lead:
+        silent |= {_version(one.record) for one in judged if one.record.key in refused}
     return silent
 
 
