@@ -48,6 +48,11 @@ class Control(Entity, frozen=True, kw_only=True):
         """Which store commits writes and serves reads."""
         return self.phase.leader
 
+    @property
+    def has_fresh_copy(self) -> bool:
+        """Whether the relational side may answer reads that documents lead: only once the copy holds everything."""
+        return self.phase is Phase.DUAL_WRITE_COSMOS_READ
+
     def opened(self, n: int, **changes: Any) -> "Control":
         """Return the state in which writers may write, no transition under way."""
         return self.evolve(n=n, state=State.OPEN, target=None, coordinator="", deadline=None, **changes)

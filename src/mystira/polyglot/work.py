@@ -1,7 +1,7 @@
 """The unit of work: reads, stages one change with its events, and commits it where the collection is led."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from random import Random, SystemRandom
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
@@ -37,6 +37,7 @@ ATTEMPTS_MAX = 12
 THROTTLE_S_MAX = 1.0
 HANDLED_PRUNE = 32
 HANDLED_MAX = 1_000
+NEVER = Stamp()
 
 
 class Found(msgspec.Struct, Generic[E], frozen=True):
@@ -193,6 +194,43 @@ class Work:
         record = await self._read(collection, Key(id if partition is None else partition, id))
         return None if record is None else cast(E | None, record.entity)
 
+    async def get_copy(
+        self, entity: type[E], id: str, partition: str | None = None, *, at_least: Stamp = NEVER
+    ) -> E | None:
+        """Return the entity from the relational copy where one is kept, at least as new as `at_least`; else the leader's.
+
+        For reads that may be a moment old. The stamp of what was written (`Work.stamp`) makes one's own write visible.
+        """
+        collection = self._works.catalog.of(entity)
+        assert partition is not None or collection.partition == "id", f"{collection} needs its {collection.partition}"
+        if (await self._term(collection)).control.has_fresh_copy:
+            try:
+                key = Key(id if partition is None else partition, id)
+                record = await self._works.relational.read(collection, key)
+            except StoreError:
+                record = None
+            if record is not None and record.stamp >= at_least:
+                return cast(E | None, record.entity)
+        return await self.get(entity, id, partition)
+
+    async def find_copy(
+        self,
+        entity: type[E],
+        where: Where = EVERYTHING,
+        *order: Order,
+        limit: int = 100,
+        after: tuple[Scalar, ...] | None = None,
+    ) -> Found[E]:
+        """Like `find`, from the relational copy where one is kept and can be reached; else the leader's."""
+        collection = self._works.catalog.of(entity)
+        if (await self._term(collection)).control.has_fresh_copy:
+            query = Query(where=where, order=order, limit=limit + 1, after=after)
+            try:
+                return self._page(collection, query, await self._works.relational.search(collection, query))
+            except StoreError:
+                return await self.find(entity, where, *order, limit=limit, after=after)
+        return await self.find(entity, where, *order, limit=limit, after=after)
+
     async def first(self, entity: type[E], where: Where, *order: Order) -> E | None:
         """Return the first entity that fits, or None."""
         found = await self.find(entity, where, *order, limit=1)
@@ -214,6 +252,11 @@ class Work:
         records = await store.search(collection, query)
         for record in records:
             self._seen.setdefault((collection.name, record.key), record)
+        return self._page(collection, query, records)
+
+    @staticmethod
+    def _page(collection: Collection[E], query: Query, records: Sequence[Record]) -> Found[E]:
+        limit = query.limit - 1
         items = tuple(cast(E, record.entity) for record in records[:limit])
         return Found(items, collection.cursor_of(query, items[-1]) if len(records) > limit else None)
 

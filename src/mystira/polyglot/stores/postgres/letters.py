@@ -59,11 +59,6 @@ WHERE at.collection = $1 AND at.partition = k.partition AND at.id = k.id AND at.
   AND at.kind IN ('merge', 'unreadable')
 """
 
-SELECT at.partition, at.id, at.stamp FROM polyglot.dead_letters AS at
-JOIN unnest($2::text[], $3::text[], $4::bigint[]) AS k(partition, id, stamp) USING (partition, id, stamp)
-WHERE at.collection = $1 AND at.kind = 'conflict'
-"""
-
 
 async def find_letters(connections: Connections, which: LetterFilter) -> list[DeadLetter]:
     """Return dead letters, the oldest first."""

@@ -111,7 +111,9 @@ async def _merge(
             counts, silent = await _take(connection, page, items)
         else:
             counts["superseded"] = len(items)
-        through = {} if inline else await _tell(connection, page, items, silent, telling)
+        if inline:
+            return Merged(**counts)
+        through = await _tell(connection, page, items, silent, telling)
     return Merged(**counts, through=through)
 
 
