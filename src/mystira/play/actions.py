@@ -120,12 +120,16 @@ async def start_game(
     return await works.run(begin_session, session_id=session_id, **who, seats=seats, parent_allows=parent_allows)
 
 
-async def make_move(work: Work, *, account_id: str, session_id: str, asked: Asked) -> tuple[GameSession, Move]:
-    """Make a move, or return the one that the same key made before."""
+async def make_move(
+    work: Work, *, account_id: str, session_id: str, asked: Asked, wakes: bool = False
+) -> tuple[GameSession, Move]:
+    """Make a move, or return the one that the same key made before. A move that `wakes` ends a pause as well."""
     current = await session(work, account_id, session_id)
     before = moves.repeated(current, asked)
     if before is not None:
         return current, before
+    if wakes:
+        current = moves.resume(current, work.now)
     played = await script(work, current.scenario_id, current.scenario_version)
     after, made, told = moves.move(current, played, asked, work.now)
     work.save(after, *told)

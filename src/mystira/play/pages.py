@@ -111,8 +111,10 @@ async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Re
     who = await family(request)
     asked = Asked(scene_id=form.scene_id, choice=form.choice, key=form.key)
     notice = ""
+    game = {"account_id": who.account_id, "session_id": session_id}
     try:
-        await _works(request).run(actions.make_move, account_id=who.account_id, session_id=session_id, asked=asked)
+        # Whoever presses a choice plays, and needs no other button to end a pause first.
+        await _works(request).run(actions.make_move, **game, asked=asked, wakes=True)
     except (SceneMovedOn, SessionOver):
         notice = "The story has moved on. Here is where it stands now."
     if request.headers.get("hx-request"):
