@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from bench import sessions, store, web
+from bench import content, sessions, store, web
 from bench.measuring import Latency, Row
 
 HERE = Path(__file__).parent
@@ -30,7 +30,7 @@ def main(only: str = "") -> None:
     }
     if only != "load":
         rows: list[Row] = []
-        for measure in (store.measure, web.measure):
+        for measure in (store.measure, web.measure, content.measure):
             print(f"Measuring {measure.__module__} ...", flush=True)
             rows += uvloop.run(measure(seconds))
         kept |= {**about, "rows": [row._asdict() for row in rows]}
