@@ -92,6 +92,11 @@ async def axis_names(work: Work) -> dict[str, str]:
     return names_of((await work.find(CompassAxis, limit=1_000)).items)
 
 
+async def echo_names(work: Work) -> dict[str, str]:
+    """Return the display name of every type of echo."""
+    return names_of((await work.find(EchoTypeDefinition, limit=1_000)).items)
+
+
 async def badge_goals(work: Work, age_group: str) -> tuple[Badge, ...]:
     """Return the badges that an age group can earn."""
     return (await work.find(Badge, equal("age_group", age_group), limit=1_000)).items

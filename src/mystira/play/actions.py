@@ -13,6 +13,7 @@ from mystira.play.model.results import (
     earned,
     lifetime,
     score,
+    score_id,
     tracked,
 )
 from mystira.play.model.session import PLAYERS_MAX, GameSession, Move, PlayClaim, Player, claim_id
@@ -201,6 +202,19 @@ async def reached_badges(work: Work, *, profile_id: str, age_group: str) -> tupl
         for goal in await content.badge_goals(work, age_group)
     ]
     return tuple(goal for goal in earned(goals, age_group, sums) if goal.id not in had)
+
+
+async def is_counted(work: Work, finished: GameSession) -> bool:
+    """Tell whether every player of a finished game has its score and the badges that it reached."""
+    for player in finished.players:
+        if player.profile_id is None:
+            continue
+        at = score_id(player.profile_id, finished.scenario_id)
+        if await work.get(PlayerScenarioScore, at, player.profile_id) is None:
+            return False
+        if await reached_badges(work, profile_id=player.profile_id, age_group=player.age_group or ""):
+            return False
+    return True
 
 
 async def give_badge(work: Work, *, profile_id: str, goal: BadgeGoal, session_id: str) -> None:
