@@ -145,6 +145,7 @@ def test_a_lost_answer_is_asked_for_again_and_moves_once(browser: Browser, runni
     page.locator(".choices button").first.click()
     expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
     expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.get_by_text("The story has moved on")).to_have_count(0)
     page.reload()
     assert moves_so_far(page) == "Move 2"
     page.close()
