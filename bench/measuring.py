@@ -34,6 +34,14 @@ class Latency(NamedTuple):
     goal_p95_ms: float
 
 
+class Taken(NamedTuple):
+    """One line of the third table: how long one piece of work took, once."""
+
+    name: str
+    took_s: float
+    goal_s: float
+
+
 Job = Callable[[int, int], Awaitable[None]]
 
 

@@ -211,9 +211,9 @@ def _need_files(files: tuple[Path, ...]) -> None:
 
 
 def _checked(files: Sequence[Path], *, add_vocabulary: bool = False) -> "list[tuple[Path, Checked]]":
-    from mystira.run import checking
+    from mystira.content.commands import check_apart
 
-    return list(zip(files, asyncio.run(checking(files, add_vocabulary=add_vocabulary)), strict=True))
+    return list(zip(files, asyncio.run(check_apart(files, add_vocabulary=add_vocabulary)), strict=True))
 
 
 def _print_findings(results: "list[tuple[Path, Checked]]") -> None:

@@ -13,18 +13,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mystira.accounts.actions import add_profile
-from mystira.content import views as content_views
 from mystira.content.actions import import_checked
-from mystira.content.commands import (
-    Imported,
-    check_files,
-    import_files,
-    import_folder,
-    read_vocabulary,
-    vocabulary_of,
-)
+from mystira.content.commands import SAMPLE_CONTENT, Imported, import_files, import_folder
 from mystira.content.scenarios.model.checking import Checked
-from mystira.content.scenarios.model.examining import EXAMINE, context
+from mystira.content.scenarios.model.examining import EXAMINE
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
@@ -47,7 +39,6 @@ from mystira.textfiles.readers import Readers, open_readers
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "migrations"
-SAMPLE_CONTENT = ROOT / "content"
 
 Report = Callable[[str], None]
 
@@ -162,14 +153,6 @@ async def importing(
         )
         await settle(opened)
     return results
-
-
-async def checking(files: Sequence[Path], *, add_vocabulary: bool = False) -> list[Checked]:
-    """Check files against the vocabulary that comes with the program; no store is opened."""
-    vocabulary = vocabulary_of(read_vocabulary(SAMPLE_CONTENT / "vocabulary"))
-    told = context(vocabulary, add_vocabulary=add_vocabulary, media=content_views.media_ids())
-    async with open_readers(EXAMINE) as readers:
-        return await check_files(readers, files, told)
 
 
 async def playing_apart(checked: Checked, play: Callable[[Works, str], Awaitable[None]]) -> None:

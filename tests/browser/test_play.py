@@ -1,88 +1,84 @@
 """A child plays in a real browser: to two endings, over a restart, with and without JavaScript."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
+from tests.browser.looks import shoot, watched
+from tests.browser.playing import STORY, begin, choose, enter, go_on, play_on, press
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
-SHOTS = Path(os.environ.get("MYSTIRA_TEST_SCREENSHOTS", Path(__file__).parent / "screenshots"))
-WIDTHS = {"phone": (360, 740), "desk": (1440, 900)}
-STORY = "The Clockwork Orchard"
 
 
-def shoot(page: Page, name: str) -> None:
-    """Keep a picture of the page at both widths; nothing may stick out sideways."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    # A click may have begun to load the next page; there is nothing to measure until it is there.
-    page.wait_for_load_state("load")
-    expect(page.locator("main")).to_be_visible()
-    for kind, (width, height) in WIDTHS.items():
-        page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is too wide on a {kind}"
-        page.screenshot(path=SHOTS / f"{name}-{kind}.png", full_page=True)
-
-
-def enter(page: Page, address: str) -> None:
-    page.goto(address)
-    page.get_by_role("button", name="Enter as the sample family").first.click()
-    expect(page.get_by_role("heading", name="Stories", exact=True)).to_be_visible()
-
-
-def begin(page: Page) -> None:
-    page.get_by_role("link", name=STORY).first.click()
-    page.get_by_role("button", name="Begin the story").click()
-    expect(page.get_by_role("heading", name="The gate that hums")).to_be_visible()
-
-
-def play_on(page: Page, wishes: tuple[str, ...], until: str = "The end") -> str:
-    """Take the wished choices where they are offered, the first one elsewhere; return the ending's title."""
-    for _ in range(60):
-        ended = page.get_by_role("heading", name="The end", exact=True)
-        title = page.locator("h1").inner_text()
-        if title == until or ended.count():
-            return title
-        buttons = page.locator(".choices button")
-        wanted = [button for button in buttons.all() if any(wish in button.inner_text() for wish in wishes)]
-        (wanted[0] if wanted else buttons.first).click()
-        expect(page.locator("h1")).not_to_have_text(title)
-    raise AssertionError("the story did not end")
-
-
-def watched(page: Page) -> list[str]:
-    said: list[str] = []
-    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    return said
+def moves_so_far(page: Page) -> str:
+    return page.locator(".progress span").nth(1).inner_text()
 
 
 def test_a_story_is_played_to_two_different_endings(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
     said = watched(page)
-    page.goto(running.address)
-    shoot(page, "home-stranger")
     enter(page, running.address)
-    shoot(page, "home")
-    page.get_by_role("link", name=STORY).first.click()
-    shoot(page, "story")
-    page.go_back()
     begin(page)
-    shoot(page, "scene-narrative")
     first = play_on(page, ("Wake the owl", "nothing for a while", "lift", "click at a time", "last click"))
-    shoot(page, "ending")
-    expect(page.get_by_text("Your compass", exact=True)).to_be_visible()
+    go_on(page)
+    expect(page.get_by_role("heading", name="Mira's compass")).to_be_visible()
+    expect(page.get_by_text("A story finished")).to_be_visible()
     page.get_by_role("link", name="Play again").click()
     page.get_by_role("button", name="Begin the story").click()
-    play_on(page, ("Run to the trees",), until="The mouse with the necklace")
-    shoot(page, "scene-choice-with-reveal")
-    second = play_on(page, ("thank you", "little door", "why that wheel", "message", "Ask the apple", "take turns"))
+    second = play_on(page, ("Run to the trees", "thank you", "little door", "why that wheel", "message", "take turns"))
     assert first != second
     assert said == []
     page.close()
+
+
+def test_two_children_and_a_guest_each_get_a_character_of_their_own(browser: Browser, running: RunningPlatform) -> None:
+    page = browser.new_page()
+    said = watched(page)
+    enter(page, running.address)
+    choose(page)
+    page.get_by_role("checkbox", name="Tomas").check()
+    mira, tomas = page.get_by_role("group", name="Mira is …"), page.get_by_role("group", name="Tomas is …")
+    expect(mira.get_by_role("radio", name="Pip")).to_be_checked()
+    expect(tomas.get_by_role("radio", name="Cog")).to_be_checked()
+    # Whoever takes a character that is taken leaves the free one to the other.
+    tomas.get_by_role("radio", name="Pip").check(force=True)
+    expect(mira.get_by_role("radio", name="Cog")).to_be_checked()
+    page.get_by_text("Is somebody visiting?").click()
+    page.get_by_label("A guest's first name").first.fill("Gus")
+    page.get_by_role("button", name="Begin the story").click()
+    expect(page.get_by_role("heading", name="The gate that hums")).to_be_visible()
+    here = page.get_by_role("list", name="Who plays")
+    expect(here).to_contain_text("Mira Cog")
+    expect(here).to_contain_text("Tomas Pip")
+    expect(here).to_contain_text("Gus")
+    assert said == []
+    page.close()
+
+
+def test_without_javascript_a_wrong_choice_comes_back_with_what_is_wrong(
+    browser: Browser, running: RunningPlatform
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    enter(page, running.address)
+    choose(page)
+    page.get_by_role("checkbox", name="Mira").uncheck()
+    page.get_by_role("button", name="Begin the story").click()
+    expect(page.get_by_role("alert")).to_have_text("Choose at least one player of your family.")
+    page.get_by_role("checkbox", name="Mira").check()
+    page.get_by_role("checkbox", name="Tomas").check()
+    page.get_by_role("group", name="Mira is …").get_by_role("radio", name="Cog").check(force=True)
+    page.get_by_role("group", name="Tomas is …").get_by_role("radio", name="Cog").check(force=True)
+    page.get_by_role("button", name="Begin the story").click()
+    expect(page.get_by_role("alert")).to_contain_text("Two players cannot be the same character")
+    expect(page.get_by_role("checkbox", name="Tomas")).to_be_checked()
+    page.get_by_role("group", name="Tomas is …").get_by_role("radio", name="Along for the ride").check(force=True)
+    page.get_by_role("button", name="Begin the story").click()
+    expect(page.get_by_role("list", name="Who plays")).to_contain_text("Mira Cog")
+    context.close()
 
 
 def test_a_game_goes_on_after_a_restart(browser: Browser, tmp_path: Path) -> None:
@@ -97,7 +93,7 @@ def test_a_game_goes_on_after_a_restart(browser: Browser, tmp_path: Path) -> Non
     page.goto(running.address)
     expect(page.get_by_role("heading", name="Continue where you left off")).to_be_visible()
     shoot(page, "home-continue")
-    page.get_by_role("link", name=STORY).first.click()
+    page.locator(".games").get_by_role("link", name=STORY).click()
     expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
     page.close()
     assert running.stop() == 0, running.output
@@ -122,12 +118,92 @@ def test_double_clicks_the_back_button_and_two_tabs_never_fork_a_game(
     expect(other.get_by_role("heading", name="One ear against the bark")).to_be_visible()
     # This tab now asks for something that is over.
     page.locator(".choices button").nth(1).click()
-    expect(page.get_by_text("The story has moved on")).to_be_visible()
+    expect(page.locator(".happening").get_by_text("The story has moved on")).to_be_visible()
     expect(page.get_by_role("heading", name="One ear against the bark")).to_be_visible()
     page.go_back()
     page.goto(other.url)
     expect(page.locator(".progress span").nth(1)).to_have_text("Move 3")
     context.close()
+
+
+def test_a_lost_answer_is_asked_for_again_and_moves_once(browser: Browser, running: RunningPlatform) -> None:
+    page = browser.new_page()
+    enter(page, running.address)
+    begin(page)
+    arrived: list[int] = []
+
+    def lose(route: Route) -> None:
+        arrived.append(route.fetch().status)
+        route.abort("connectionreset")
+
+    page.route("**/moves", lose)
+    page.locator(".choices button").first.click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("The answer got lost"))
+    expect(page.get_by_role("heading", name="The gate that hums")).to_be_visible()
+    assert arrived == [200], "the move itself has to reach the server"
+    page.unroute("**/moves")
+    page.locator(".choices button").first.click()
+    expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    expect(page.get_by_text("The story has moved on")).to_have_count(0)
+    page.reload()
+    assert moves_so_far(page) == "Move 2"
+    page.close()
+
+
+def test_the_keys_choose_and_nothing_is_chosen_outside_the_scene(browser: Browser, running: RunningPlatform) -> None:
+    page = browser.new_page()
+    enter(page, running.address)
+    begin(page)
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
+    page.get_by_role("link", name="Family").focus()
+    page.keyboard.press("1")
+    page.wait_for_timeout(300)
+    assert moves_so_far(page) == "Move 2"
+    page.get_by_role("heading", name="A very polite robot").click()
+    page.keyboard.press("2")
+    expect(page.locator("h1")).not_to_have_text("A very polite robot")
+    page.close()
+
+
+def test_a_scene_is_read_aloud_and_falls_silent_when_it_is_left(browser: Browser, running: RunningPlatform) -> None:
+    page = browser.new_page()
+    page.add_init_script(
+        "window.heard = []; speechSynthesis.speak = (words) => heard.push(words.text);"
+        "speechSynthesis.cancel = () => heard.push('(silence)');"
+    )
+    enter(page, running.address)
+    begin(page)
+    page.locator(".choices button").first.click()
+    expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
+    page.get_by_role("button", name="Read aloud").click()
+    heard = page.evaluate("heard.at(-1)")
+    assert heard.startswith("A very polite robot\n")
+    for choice in page.locator(".choices button span:not(.number)").all_inner_texts():
+        assert choice in heard
+    expect(page.get_by_role("button", name="Stop reading")).to_have_attribute("aria-pressed", "true")
+    page.locator(".choices button").first.click()
+    expect(page.locator("h1")).not_to_have_text("A very polite robot")
+    assert page.evaluate("heard.at(-1)") == "(silence)"
+    page.close()
+
+
+def test_an_echo_that_comes_back_is_a_moment_of_its_own_and_is_announced(
+    browser: Browser, running: RunningPlatform
+) -> None:
+    page = browser.new_page()
+    enter(page, running.address)
+    begin(page)
+    play_on(page, ("Wake the owl",), until="The mouse with the necklace")
+    moment = page.locator(".moment")
+    expect(moment.get_by_role("heading")).to_be_focused()
+    told = moment.locator("p").inner_text()
+    expect(page.get_by_role("status").filter(has_text=told)).to_have_count(1)
+    expect(page.get_by_role("heading", name="The mouse with the necklace")).to_be_hidden()
+    page.keyboard.press("1")
+    expect(page.get_by_role("heading", name="The mouse with the necklace")).to_be_focused()
+    page.close()
 
 
 def test_everything_works_without_javascript(browser: Browser, running: RunningPlatform) -> None:
@@ -140,7 +216,7 @@ def test_everything_works_without_javascript(browser: Browser, running: RunningP
     for _ in range(40):
         if page.get_by_role("heading", name="The end", exact=True).count():
             break
-        page.locator(".choices button").first.click()
+        press(page, ())
     expect(page.get_by_role("heading", name="The end", exact=True)).to_be_visible()
     context.close()
 
@@ -153,18 +229,3 @@ def test_searching_narrows_the_shelf_as_one_types(browser: Browser, running: Run
     page.get_by_label("Find a story").fill("orchard")
     expect(page.get_by_role("link", name=STORY)).to_be_visible()
     page.close()
-
-
-def test_lost_and_dark_pages_look_right(browser: Browser, running: RunningPlatform) -> None:
-    context = browser.new_context(color_scheme="dark")
-    page = context.new_page()
-    page.goto(f"{running.address}/nowhere")
-    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
-    shoot(page, "lost-dark")
-    enter(page, running.address)
-    begin(page)
-    shoot(page, "scene-dark")
-    page.get_by_role("button", name="Light or dark").click()
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    assert re.search(r"/play/", page.url)
-    context.close()

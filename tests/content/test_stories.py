@@ -1,6 +1,8 @@
 """The sample stories: long enough, different, and every ending and every reveal can really be reached."""
 
+import re
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import mean
@@ -10,6 +12,7 @@ import pytest
 
 from mystira.content.commands import check_own_file, read_vocabulary, vocabulary_of
 from mystira.content.scenarios.model.scenario import ScenarioContent
+from mystira.content.vocabulary.model import AgeGroupDefinition
 from mystira.play.model.moves import Asked, choices_of, move, start
 from mystira.play.model.script import Script
 from mystira.play.model.session import GameSession, Player
@@ -56,6 +59,8 @@ def test_every_ending_every_scene_and_every_reveal_is_reached(path: Path) -> Non
     endings = {scene.id for scene in content.scenes if scene.type == "special"}
     assert {game.scene_id for game in games} >= endings and len(endings) >= 3
     assert {visit for game in games for visit in game.visits} == {scene.id for scene in content.scenes}
+    taken = {made.branch_id for game in games for made in game.moves}
+    assert taken >= {branch.id for scene in content.scenes for branch in scene.branches}
     shown = {(reveal.scene_id, reveal.echo_type, reveal.mechanic) for game in games for reveal in game.reveals}
     wanted = {
         (scene.id, reveal.echo_type, reveal.reveal_mechanic)
@@ -78,10 +83,43 @@ def test_a_story_has_its_parts(path: Path) -> None:
     assert content.characters and any(scene.active_character for scene in content.scenes)
     turns = [branch for scene in content.scenes for branch in scene.branches if branch.compass_change]
     assert len(turns) >= 8
+    assert {branch.compass_change.axis for branch in turns if branch.compass_change} == set(content.core_axes)
+    echoes = [branch for scene in content.scenes for branch in scene.branches if branch.echo_log]
+    assert len(echoes) >= 5
+    # Two reveals of a scene that look alike could not be told apart above.
+    for scene in content.scenes:
+        wanted = [(reveal.echo_type, reveal.reveal_mechanic) for reveal in scene.echo_reveals]
+        assert len(wanted) == len(set(wanted)), scene.id
 
 
 def test_no_two_scenes_share_their_text() -> None:
-    texts = [scene.description for path in PATHS for scene in content_of(path).scenes]
+    scenes = [scene for path in PATHS for scene in content_of(path).scenes]
+    texts = [" ".join(scene.description.split()).casefold() for scene in scenes]
     assert len(texts) == len(set(texts)) > 40
+    # Nor is a scene another one with a few words changed: no long sentence comes twice.
+    sentences = [part for text in texts for part in re.split(r"[.!?]", text) if len(part) > 40]
+    assert len(sentences) == len(set(sentences)) > 200
     titles = [content_of(path).title for path in PATHS]
     assert len(titles) == len(set(titles))
+
+
+def test_the_stories_are_for_players_of_different_ages() -> None:
+    ages = [content_of(path).age_group for path in PATHS]
+    assert len(PATHS) >= 5 and len(set(ages)) >= 5
+
+
+def test_the_vocabulary_is_large_enough_for_stories_to_differ() -> None:
+    words = VOCABULARY.words
+    assert set(words["age_group"]) == {"1-2", "3-5", "6-9", "10-12", "13-18", "19-150"}
+    least = {"axis": 8, "archetype": 12, "echo_type": 40, "theme": 10}
+    assert {kind: len(words[kind]) for kind in least if len(words[kind]) < least[kind]} == {}
+    for kind in least:
+        names = [name.casefold() for name in words[kind].values()]
+        assert len(names) == len(set(names))
+
+
+def test_the_age_groups_meet_and_do_not_overlap() -> None:
+    groups = [one for one in read_vocabulary(ROOT / "vocabulary") if isinstance(one, AgeGroupDefinition)]
+    groups.sort(key=lambda group: group.minimum_age)
+    assert all(group.minimum_age <= group.maximum_age for group in groups)
+    assert all(one.maximum_age + 1 == following.minimum_age for one, following in pairwise(groups))

@@ -227,3 +227,11 @@ async def test_guessing_tokens_ends_soon(running: Running) -> None:
     async with client_of(await limited(running, limit_sign_ins=5)) as client:
         answers = [(await client.post("/sign-in/open", data={"token": f"t{n}"})).status_code for n in range(7)]
         assert answers == [422] * 5 + [429] * 2
+
+
+async def test_signing_in_again_ends_the_session_before(family: Running) -> None:
+    before = family.client.cookies["mystira_session"]
+    assert await redeem(family, await ask(family)) == 303
+    assert family.client.cookies["mystira_session"] != before
+    async with client_of(family.app, {"mystira_session": before}) as other:
+        assert (await other.get("/family", follow_redirects=False)).status_code == 302

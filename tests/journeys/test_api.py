@@ -175,6 +175,18 @@ async def test_pause_resume_and_abandon(family: Running) -> None:
     assert (await family.client.post(f"{url}/moves", json=move)).json()["code"] == "session_over"
 
 
+async def test_a_choice_on_the_page_ends_a_pause(family: Running) -> None:
+    game = await start(family)
+    url = f"/api/v1/sessions/{game['session_id']}"
+    await family.client.post(f"{url}/pause")
+    form = {"scene_id": "gate", "choice": "continue", "key": "1-continue"}
+    for _ in range(2):
+        answer = await family.client.post(f"/play/{game['session_id']}/moves", data=form, follow_redirects=False)
+        assert answer.status_code == 303
+    shown = (await family.client.get(url)).json()
+    assert (shown["state"], shown["moves"]) == ("in_progress", 1)
+
+
 async def test_a_stranger_gets_nowhere_on_any_route(running: Running) -> None:
     """Everything that is not open to anyone refuses who is not signed in, and hides what belongs to others."""
     seen = 0

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from litestar.routes import HTTPRoute
 from openapi_spec_validator import validate
 
+from mystira.play.model.moves import KEY_MAX
 from mystira.web.bodies import convert
 from mystira.web.openapi import Described, described_by
 from tests.journeys.conftest import Running
@@ -111,6 +112,9 @@ async def test_what_is_answered_is_what_the_document_says(family: Running) -> No
     assert (await ask("GET", one, **id)).status_code == 200
     assert (await ask("POST", f"{one}/moves", **id)).status_code == 200
     assert (await ask("POST", f"{one}/moves", {}, **id)).status_code == 400
+    for key in ("", "k" * (KEY_MAX + 1)):
+        refused = await ask("POST", f"{one}/moves", {"scene_id": "gate", "choice": "continue", "key": key}, **id)
+        assert refused.status_code == 400 and refused.json()["errors"][0]["path"] == "$.key"
     assert (await ask("POST", f"{one}/pause", **id)).status_code == 200
     late = {"scene_id": "gate", "choice": "continue", "key": "another"}
     assert (await ask("POST", f"{one}/moves", late, **id)).status_code == 409

@@ -9,10 +9,10 @@ from mystira.play.events import SessionAbandoned, SessionCompleted
 from mystira.play.model import moves
 from mystira.play.model.moves import Asked
 from mystira.play.model.results import BadgeGoal, award, earned, lifetime, score
-from mystira.play.model.script import Branch, Character, CompassChange, EchoLog, EchoReveal, Scene, Script
+from mystira.play.model.script import Branch, Character, CompassChange, EchoLog, EchoReveal, Scene, Script, moves_left
 from mystira.play.model.session import Player
 from mystira.play.problems import ChoiceUnknown, KeyReused, PlayerUnknown, SceneMovedOn, SessionOver, SessionPaused
-from mystira.play.views import outcome
+from mystira.play.views import echo_left, outcome, progress
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 UP = CompassChange(axis="courage", delta=900)
@@ -182,3 +182,24 @@ def test_an_echo_that_comes_back_names_the_players() -> None:
     )
     session, made, _ = moves.move(fresh(), script, Asked(scene_id="one", choice="on", key="k"), NOW)
     assert [reveal.text for reveal in outcome(session, script, made).reveals] == ["Mira gave a word."]
+
+
+def test_the_shortest_way_to_an_ending_is_counted_over_loops() -> None:
+    assert [moves_left(SCRIPT, scene.id) for scene in SCRIPT.scenes] == [2, 1, 0]
+    scene = Scene(id="one", title="One", type="choice", description="x", branches=(Branch(id="stop", choice="Stop"),))
+    assert moves_left(Script(scenario_id="s", version=1, title="S", start="one", scenes=(scene,)), "one") == 1
+
+
+def test_progress_grows_to_a_hundred_and_an_echo_shows_once() -> None:
+    echoing = EchoLog(echo_type="gift", description="You gave.", strength=500)
+    first = SCRIPT.scenes[0]
+    branches = (first.branches[0], Branch(id="on", choice="On", next_scene="two", echo_log=echoing))
+    one = Scene(id="one", title="One", type="choice", description="x", branches=branches)
+    played = Script(scenario_id="story", version=2, title="Story", start="one", scenes=(one, *SCRIPT.scenes[1:]))
+    session = fresh()
+    seen = [(progress(session, played), echo_left(session))]
+    for at, (scene, choice) in enumerate((("one", "up"), ("one", "on"), ("two", "continue"))):
+        session, _, _ = moves.move(session, played, Asked(scene_id=scene, choice=choice, key=str(at)), NOW)
+        seen.append((progress(session, played), echo_left(session)))
+    assert [percent for percent, _ in seen] == [0, 33, 67, 100]
+    assert [echo.text if echo else None for _, echo in seen] == [None, None, "You gave.", None]

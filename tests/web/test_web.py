@@ -32,6 +32,11 @@ class Outer(Body, frozen=True, kw_only=True):
     amount: float | None = None
 
 
+class Tray(Body, frozen=True, kw_only=True):
+    cups: dict[str, int] = {}
+    name: str = ""
+
+
 class OutOfTea(Problem):
     """There is no {kind_of} tea left."""
 
@@ -47,6 +52,11 @@ async def echo(request: Request[Any, Any, Any]) -> dict[str, Any]:
 @post("/form", opt=allow("anyone"), status_code=200)
 async def form(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return {"name": (await read_form(request, Inner)).name}
+
+
+@post("/tray", opt=allow("anyone"), status_code=200)
+async def tray(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    return (await read_form(request, Tray)).cups
 
 
 @get("/tea", opt=allow("anyone"))
@@ -110,7 +120,7 @@ async def stuck() -> None:
         await asyncio.sleep(8)
 
 
-HANDLERS = [echo, form, tea, busy, crash, a_page, page_crash, mine, mine_page, mine_changed]
+HANDLERS = [echo, form, tray, tea, busy, crash, a_page, page_crash, mine, mine_page, mine_changed]
 
 
 def app(*checks: HealthCheck) -> Litestar:
@@ -172,6 +182,20 @@ def test_forms_are_as_strict(client: Any) -> None:
     assert client.post("/form", data={"name": "a", "size": "3"}).json() == {"name": "a"}
     for bad in ({"name": "a", "size": "x"}, {"size": "1"}, {"name": "a", "other": "1"}, {"name": ["a", "b"]}):
         assert client.post("/form", data=bad).status_code == 400
+
+
+def test_a_forms_mapping_has_its_entries_named_after_a_dot(client: Any) -> None:
+    given = {"cups.mira": "2", "cups.a.b": "3", "name": "x"}
+    assert client.post("/tray", data=given).json() == {"mira": 2, "a.b": 3}
+    bad: tuple[dict[str, Any], ...] = (
+        {"cups.mira": ["1", "2"]},
+        {"cups": "1"},
+        {"cups.mira": "two"},
+        {"name.x": "1"},
+        {"other.x": "1"},
+    )
+    for one in bad:
+        assert client.post("/tray", data=one).status_code == 400, one
 
 
 json_values = st.recursive(

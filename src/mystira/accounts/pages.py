@@ -20,7 +20,7 @@ from mystira.accounts.model import (
 from mystira.accounts.ports import Mailbox
 from mystira.accounts.problems import DemoOff, LinkInvalid, ProfileNotFound
 from mystira.polyglot.work import Works
-from mystira.web.access import Connection, Principal, allow, family
+from mystira.web.access import Connection, Principal, allow, family, principal
 from mystira.web.bodies import Body, read_form
 from mystira.web.cookies import cookie, expired_cookie
 from mystira.web.limits import Limits, refuse_too_often
@@ -254,6 +254,10 @@ async def take_consent_back(request: Request[Any, Any, Any], profile_id: FromPat
 
 
 async def _signed_in(request: Request[Any, Any, Any], account_id: str, onward: str) -> Redirect:
+    before = await principal(request)
+    if before is not None:
+        # Its cookie is replaced, so nobody could sign that session out any more.
+        await _works(request).run(actions.close_browser_session, session_id=before.session_id)
     secret = secrets.token_urlsafe(32)
     session_id = keyed_hash(request.app.state.key, "browser-session", secret)
     await _works(request).run(actions.open_browser_session, session_id=session_id, account_id=account_id)

@@ -9,14 +9,15 @@ from mystira.content import views
 from mystira.content.actions import WORDS, Definition, check_scenario, import_checked, save_definition
 from mystira.content.badges.model import TIERS, Badge
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
-from mystira.content.scenarios.model.examining import context
+from mystira.content.scenarios.model.examining import EXAMINE, context
 from mystira.content.scenarios.model.scenario import Scenario, story_id
 from mystira.content.vocabulary.model import AgeGroupDefinition, Vocabulary, WordKind, names_of
 from mystira.polyglot.work import Works
 from mystira.textfiles.nodes import Node, Unreadable
-from mystira.textfiles.readers import Readers
+from mystira.textfiles.readers import Readers, open_readers
 from mystira.textfiles.reading import BYTES_MAX, read
 
+SAMPLE_CONTENT = Path(__file__).parents[3] / "content"
 # Few enough that an import never holds many stories in memory, enough that readers and stores work at once.
 AT_ONCE = 32
 WORD_FILES: dict[WordKind, str] = {
@@ -33,6 +34,14 @@ class Imported(NamedTuple):
     path: Path
     checked: Checked
     scenario: Scenario | None
+
+
+async def check_apart(paths: Sequence[Path], *, add_vocabulary: bool = False) -> list[Checked]:
+    """Check strangers' files against the vocabulary that comes with the program; no store is opened."""
+    vocabulary = vocabulary_of(read_vocabulary(SAMPLE_CONTENT / "vocabulary"))
+    told = context(vocabulary, add_vocabulary=add_vocabulary, media=views.media_ids())
+    async with open_readers(EXAMINE) as readers:
+        return await check_files(readers, paths, told)
 
 
 async def check_files(readers: Readers, paths: Sequence[Path], told: bytes) -> list[Checked]:

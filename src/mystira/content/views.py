@@ -1,6 +1,7 @@
 """What can be seen of the catalogue, by players and by other rooms."""
 
 from functools import cache
+from pathlib import Path
 
 from mystira.content.badges.model import Badge
 from mystira.content.scenarios.model.scenario import Character, Scenario, ScenarioVersion, Scene, version_id
@@ -16,10 +17,11 @@ from mystira.content.vocabulary.model import (
 from mystira.polyglot.entity import E, Value
 from mystira.polyglot.query import EVERYTHING, Order, Where, all_of, equal
 from mystira.polyglot.work import Work
-from mystira.web.files import STATIC
 
 LIST_MAX = 200
 CARDS_MAX = 1_000
+# Not asked of the web layer, because checking a file on the command line should not wait for a web server to load.
+STATIC = Path(__file__).parents[1] / "web" / "static"
 
 
 class StoryCard(Value, frozen=True, kw_only=True):
@@ -88,6 +90,11 @@ async def age_groups(work: Work) -> tuple[AgeGroupDefinition, ...]:
 async def axis_names(work: Work) -> dict[str, str]:
     """Return the display name of every compass axis."""
     return names_of((await work.find(CompassAxis, limit=1_000)).items)
+
+
+async def echo_names(work: Work) -> dict[str, str]:
+    """Return the display name of every type of echo."""
+    return names_of((await work.find(EchoTypeDefinition, limit=1_000)).items)
 
 
 async def badge_goals(work: Work, age_group: str) -> tuple[Badge, ...]:

@@ -13,6 +13,7 @@ from mystira.play.model.results import (
     earned,
     lifetime,
     score,
+    score_id,
     tracked,
 )
 from mystira.play.model.session import PLAYERS_MAX, GameSession, Move, PlayClaim, Player, claim_id
@@ -120,12 +121,16 @@ async def start_game(
     return await works.run(begin_session, session_id=session_id, **who, seats=seats, parent_allows=parent_allows)
 
 
-async def make_move(work: Work, *, account_id: str, session_id: str, asked: Asked) -> tuple[GameSession, Move]:
-    """Make a move, or return the one that the same key made before."""
+async def make_move(
+    work: Work, *, account_id: str, session_id: str, asked: Asked, wakes: bool = False
+) -> tuple[GameSession, Move]:
+    """Make a move, or return the one that the same key made before. A move that `wakes` ends a pause as well."""
     current = await session(work, account_id, session_id)
     before = moves.repeated(current, asked)
     if before is not None:
         return current, before
+    if wakes:
+        current = moves.resume(current, work.now)
     played = await script(work, current.scenario_id, current.scenario_version)
     after, made, told = moves.move(current, played, asked, work.now)
     work.save(after, *told)
@@ -197,6 +202,19 @@ async def reached_badges(work: Work, *, profile_id: str, age_group: str) -> tupl
         for goal in await content.badge_goals(work, age_group)
     ]
     return tuple(goal for goal in earned(goals, age_group, sums) if goal.id not in had)
+
+
+async def is_counted(work: Work, finished: GameSession) -> bool:
+    """Tell whether every player of a finished game has its score and the badges that it reached."""
+    for player in finished.players:
+        if player.profile_id is None:
+            continue
+        at = score_id(player.profile_id, finished.scenario_id)
+        if await work.get(PlayerScenarioScore, at, player.profile_id) is None:
+            return False
+        if await reached_badges(work, profile_id=player.profile_id, age_group=player.age_group or ""):
+            return False
+    return True
 
 
 async def give_badge(work: Work, *, profile_id: str, goal: BadgeGoal, session_id: str) -> None:

@@ -1,6 +1,6 @@
 """The pages that children play on; they work without JavaScript, and htmx makes them smooth."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -14,21 +14,54 @@ from mystira.play.actions import Seat
 from mystira.play.model.moves import KEY_MAX, Asked, named
 from mystira.play.model.script import Script
 from mystira.play.model.session import GameSession
-from mystira.play.problems import SceneMovedOn, SessionOver, StoryNotFound
-from mystira.play.views import badges, script, session, standing, unfinished
+from mystira.play.problems import (
+    ConsentMissing,
+    PlayersInvalid,
+    SceneMovedOn,
+    SessionOver,
+    StoryNotFound,
+    TooYoung,
+)
+from mystira.play.views import (
+    avatars_of,
+    continuable,
+    earnings,
+    echo_left,
+    players_shown,
+    progress,
+    script,
+    session,
+    standing,
+)
+from mystira.polyglot.problem import Problem
 from mystira.polyglot.work import Work, Works
 from mystira.web.access import allow, family, principal
+from mystira.web.answers import STATUS
 from mystira.web.bodies import Body, read_form
 from mystira.web.pages import page
 
 OWN_GAME = allow("family", touches="game session", page=True)
+GUESTS = ("guest-1", "guest-2")
 
 
 class StartForm(Body, frozen=True, kw_only=True):
-    """Who plays, by profile id, the owner of the game first."""
+    """Who plays: profile ids, the owner of the game first, guests' names by seat, and who is which character."""
 
     players: tuple[str, ...] = ()
+    guest: dict[str, str] = {}
+    character: dict[str, str] = {}
     restart: bool = False
+
+
+class Place(NamedTuple):
+    """One who may sit down, as the page for choosing shows it; `character_id` "" is nobody of the story."""
+
+    id: str
+    name: str
+    avatar: str | None
+    may_play: bool
+    is_playing: bool
+    character_id: str
 
 
 class MoveForm(Body, frozen=True, kw_only=True):
@@ -54,47 +87,66 @@ async def home(request: Request[Any, Any, Any]) -> Response[bytes]:
         axes=await content.axis_names(work),
         age_group=age_group,
         search=search,
-        unfinished=await unfinished(work, who.account_id) if who else (),
+        games=await continuable(work, who.account_id) if who else (),
         demo=request.app.state.demo,
     )
 
 
 @get("/stories/{scenario_id:str}", opt=allow("anyone", page=True), include_in_schema=False)
 async def story_page(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[bytes]:
-    """Show one story, and who may play it."""
+    """Show one story and who one can be in it."""
     work = _works(request).open()
-    story = await content.story(work, scenario_id)
-    if story is None:
-        raise StoryNotFound
     who = await principal(request)
     return page(
         request,
         "play/story.html",
-        story=story,
+        story=await _story(work, scenario_id),
         axes=await content.axis_names(work),
-        profiles=await accounts.profiles(work, who.account_id) if who else (),
+        games=await continuable(work, who.account_id, scenario_id) if who else (),
     )
+
+
+@get("/stories/{scenario_id:str}/choose", opt=OWN_GAME, include_in_schema=False)
+async def choose_page(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[bytes]:
+    """Show who of the family could play, each with a character of its own to begin with."""
+    work = _works(request).open()
+    who = await family(request)
+    story = await _story(work, scenario_id)
+    free = iter([character.id for character in story.characters])
+    places: list[Place] = []
+    for profile in await accounts.profiles(work, who.account_id):
+        is_first = profile.may_play and not any(place.is_playing for place in places)
+        character_id = next(free, "") if profile.may_play else ""
+        places.append(Place(profile.id, profile.name, profile.avatar, profile.may_play, is_first, character_id))
+    return await _choosing(request, work, story, places, [Place(seat, "", None, True, False, "") for seat in GUESTS])
 
 
 @post("/stories/{scenario_id:str}/play", opt=OWN_GAME, include_in_schema=False)
-async def start(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Redirect:
-    """Start the story with the chosen players, each in a character of its own."""
+async def start(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[Any]:
+    """Start the story with the chosen players, or show the choice again with what is wrong with it."""
     form = await read_form(request, StartForm)
     who = await family(request)
     works = _works(request)
-    story = await content.story(works.open(), scenario_id)
-    if story is None:
-        raise StoryNotFound
-    free = iter([character.id for character in story.characters])
-    seats = tuple(Seat(profile_id=profile_id, character_id=next(free, None)) for profile_id in form.players)
-    game = await actions.start_game(
-        works,
-        account_id=who.account_id,
-        owner_profile_id=form.players[0] if form.players else "",
-        scenario_id=scenario_id,
-        seats=seats,
-        restart=form.restart,
-    )
+    story = await _story(works.open(), scenario_id)
+    try:
+        game = await actions.start_game(
+            works,
+            account_id=who.account_id,
+            owner_profile_id=_owner(form),
+            scenario_id=scenario_id,
+            seats=_seats(form),
+            restart=form.restart,
+        )
+    except (PlayersInvalid, TooYoung, ConsentMissing) as problem:
+        work = works.open()
+        profiles = await accounts.profiles(work, who.account_id)
+        chosen, taken = form.players, form.character
+        places = [
+            Place(one.id, one.name, one.avatar, one.may_play, one.id in chosen, taken.get(one.id, ""))
+            for one in profiles
+        ]
+        guests = [Place(seat, form.guest.get(seat, ""), None, True, False, taken.get(seat, "")) for seat in GUESTS]
+        return await _choosing(request, work, story, places, guests, problem)
     return Redirect(f"/play/{game.id}", status_code=303)
 
 
@@ -111,8 +163,10 @@ async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Re
     who = await family(request)
     asked = Asked(scene_id=form.scene_id, choice=form.choice, key=form.key)
     notice = ""
+    game = {"account_id": who.account_id, "session_id": session_id}
     try:
-        await _works(request).run(actions.make_move, account_id=who.account_id, session_id=session_id, asked=asked)
+        # Whoever presses a choice plays, and needs no other button to end a pause first.
+        await _works(request).run(actions.make_move, **game, asked=asked, wakes=True)
     except (SceneMovedOn, SessionOver):
         notice = "The story has moved on. Here is where it stands now."
     if request.headers.get("hx-request"):
@@ -120,22 +174,98 @@ async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Re
     return Redirect(f"/play/{session_id}", status_code=303)
 
 
+@get("/play/{session_id:str}/earned", opt=OWN_GAME, include_in_schema=False)
+async def earned(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[Any]:
+    """Show what a finished game earned; a page asks again until everything is counted."""
+    who = await family(request)
+    work = _works(request).open()
+    game = await session(work, who.account_id, session_id)
+    if not game.is_over or not request.headers.get("hx-request"):
+        return Redirect(f"/play/{session_id}", status_code=303)
+    played = await script(work, game.scenario_id, game.scenario_version)
+    context = await _ending(work, game, played)
+    return page(request, "play/_earned.html", standing=standing(game, played, work), **context)
+
+
 async def _shown(request: Request[Any, Any, Any], session_id: str, notice: str = "") -> Response[bytes]:
     who = await family(request)
     work = _works(request).open()
     game = await session(work, who.account_id, session_id)
     played = await script(work, game.scenario_id, game.scenario_version)
+    story = await content.story(work, game.scenario_id)
+    last, shown = game.moves[-1] if game.moves else None, standing(game, played, work)
+    players = players_shown(game, played, await avatars_of(work, who.account_id))
+    by_id = {player.id: player for player in players}
     context: dict[str, Any] = {
-        "standing": standing(game, played, work),
-        "last": game.moves[-1] if game.moves else None,
-        "axes": await content.axis_names(work),
+        "standing": shown,
+        "last": last,
+        "moved": by_id[last.player_id] if last else None,
+        "turn": by_id[shown.scene.player_id],
+        "players": players,
+        "progress": progress(game, played),
+        "echo": echo_left(game),
+        "echo_names": await content.echo_names(work),
         "notice": notice,
-        "image": next((card.image for card in (await content.story(work, game.scenario_id),) if card), None),
-        "badges": await _earned(work, game.id, [player.profile_id for player in game.players]) if game.is_over else (),
+        "image": story.image if story else None,
+        "closing": _closing_choice(game, played),
     }
-    context["closing"] = _closing_choice(game, played)
+    context |= await _ending(work, game, played) if game.is_over else {"axes": await content.axis_names(work)}
     fragment = request.headers.get("hx-request") is not None
     return page(request, "play/_scene.html" if fragment else "play/scene.html", **context)
+
+
+async def _ending(work: Work, game: GameSession, played: Script) -> dict[str, Any]:
+    """Return what the ending needs: what each player earned, and whether all of it has been counted."""
+    return {
+        "earned": await earnings(work, game, played),
+        "is_counted": game.state != "completed" or await actions.is_counted(work, game),
+        "echoes": [(named(game, played, echo.text), echo.revealed_at_visit is not None) for echo in game.echoes],
+        "axes": await content.axis_names(work),
+    }
+
+
+async def _choosing(
+    request: Request[Any, Any, Any],
+    work: Work,
+    story: content.StoryCard,
+    places: list[Place],
+    guests: list[Place],
+    problem: Problem | None = None,
+) -> Response[bytes]:
+    who = await family(request)
+    return page(
+        request,
+        "play/choose.html",
+        status=STATUS[problem.kind] if problem else 200,
+        story=story,
+        places=places,
+        guests=guests,
+        games=await continuable(work, who.account_id, story.id),
+        notice=problem.message if problem else "",
+    )
+
+
+def _owner(form: StartForm) -> str:
+    if not form.players:
+        raise PlayersInvalid(reason="Choose at least one player of your family.")
+    return form.players[0]
+
+
+def _seats(form: StartForm) -> tuple[Seat, ...]:
+    seats = [Seat(profile_id=id, character_id=form.character.get(id) or None) for id in form.players]
+    seats += [
+        Seat(name=name, character_id=form.character.get(seat) or None)
+        for seat, name in form.guest.items()
+        if name.strip()
+    ]
+    return tuple(seats)
+
+
+async def _story(work: Work, scenario_id: str) -> content.StoryCard:
+    story = await content.story(work, scenario_id)
+    if story is None:
+        raise StoryNotFound
+    return story
 
 
 def _closing_choice(game: GameSession, played: Script) -> str:
@@ -147,13 +277,8 @@ def _closing_choice(game: GameSession, played: Script) -> str:
     return next((named(game, played, branch.choice) for branch in scene.branches if branch.id == last.branch_id), "")
 
 
-async def _earned(work: Work, session_id: str, profile_ids: list[str | None]) -> tuple[Any, ...]:
-    earned = [badge for id in profile_ids if id is not None for badge in await badges(work, id)]
-    return tuple(badge for badge in earned if badge.session_id == session_id)
-
-
 def _works(request: Request[Any, Any, Any]) -> Works:
     return cast(Works, request.app.state.works)
 
 
-HANDLERS = (home, story_page, start, scene_page, move)
+HANDLERS = (home, story_page, choose_page, start, scene_page, move, earned)

@@ -1,14 +1,16 @@
 """What can be seen of games: by their players, by the family's pages, and by other rooms."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
+from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.play.model.moves import choices_of, elapsed_s, named, who_moves
 from mystira.play.model.results import PlayerScenarioScore, UserBadge
-from mystira.play.model.script import Scene, Script
-from mystira.play.model.session import Achievement, GameSession, Move, Player, Reveal, Roll
+from mystira.play.model.script import Scene, Script, moves_left
+from mystira.play.model.session import Achievement, Echo, GameSession, Move, Player, Reveal, Roll
 from mystira.play.problems import SessionNotFound, StoryNotFound
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import Order, Scalar, all_of, at_most, equal, one_of
@@ -75,6 +77,35 @@ class Outcome(Value, frozen=True, kw_only=True):
     completed: bool
 
 
+class PlayerShown(Value, frozen=True, kw_only=True):
+    """A player as the pages draw one: a guest has no avatar, and not everybody is a character."""
+
+    id: str
+    name: str
+    avatar: str | None
+    character: str | None
+    portrait: str | None
+
+
+class GameCard(Value, frozen=True, kw_only=True):
+    """A game that can be continued."""
+
+    id: str
+    scenario_id: str
+    title: str
+    image: str | None
+    players: tuple[PlayerShown, ...]
+    moves: int
+
+
+class Earned(Value, frozen=True, kw_only=True):
+    """What a finished game brought one player: unclamped compass sums in thousandths, and new badges."""
+
+    player: PlayerShown
+    compass: dict[str, int]
+    badges: tuple[UserBadge, ...]
+
+
 async def session(work: Work, account_id: str, session_id: str) -> GameSession:
     """Return a game of this account; another family's does not exist."""
     found = await work.get(GameSession, session_id, account_id)
@@ -116,6 +147,79 @@ async def idle(work: Work, since: datetime, after: tuple[Scalar, ...] | None = N
     """Return one page of the unfinished games that nobody moved in since then."""
     where = all_of(one_of("state", UNFINISHED), at_most("last_move_at", since))
     return await work.find(GameSession, where, Order("last_move_at"), after=after)
+
+
+async def continuable(work: Work, account_id: str, scenario_id: str | None = None) -> tuple[GameCard, ...]:
+    """Return the games that the family can continue as its pages show them, of one story or of all."""
+    games = await unfinished(work, account_id)
+    avatars = await avatars_of(work, account_id)
+    cards: list[GameCard] = []
+    for game in games:
+        if scenario_id in (None, game.scenario_id):
+            story = await content.story(work, game.scenario_id)
+            cards.append(
+                GameCard(
+                    id=game.id,
+                    scenario_id=game.scenario_id,
+                    title=game.title,
+                    image=story.image if story else None,
+                    players=players_shown(game, None, avatars),
+                    moves=len(game.moves),
+                )
+            )
+    return tuple(cards)
+
+
+async def avatars_of(work: Work, account_id: str) -> dict[str, str]:
+    """Return the picture of every player of the family, by profile id."""
+    return {profile.id: profile.avatar for profile in await accounts.profiles(work, account_id)}
+
+
+def players_shown(session: GameSession, script: Script | None, avatars: Mapping[str, str]) -> tuple[PlayerShown, ...]:
+    """Return who plays, with the characters they are where the script is given."""
+    characters = {character.id: character for character in script.characters} if script else {}
+    shown: list[PlayerShown] = []
+    for player in session.players:
+        character = characters.get(player.character_id or "")
+        shown.append(
+            PlayerShown(
+                id=player.id,
+                name=player.name,
+                avatar=avatars.get(player.profile_id or ""),
+                character=character.name if character else None,
+                portrait=character.image if character else None,
+            )
+        )
+    return tuple(shown)
+
+
+def progress(session: GameSession, script: Script) -> int:
+    """Return how much of the story lies behind the players, in percent, if they take the shortest way on."""
+    done = len(session.moves)
+    left = 0 if session.is_over else moves_left(script, session.scene_id)
+    return round(100 * done / (done + left)) if done + left else 0
+
+
+def echo_left(session: GameSession) -> Echo | None:
+    """Return the echo that the last move left behind, if it left one."""
+    if not session.moves or not session.echoes:
+        return None
+    last, echo = session.moves[-1], session.echoes[-1]
+    visit = last.visit if last.next_scene_id is None else last.visit - 1
+    return echo if last.branch_id is not None and (echo.scene_id, echo.visit) == (last.scene_id, visit) else None
+
+
+async def earnings(work: Work, session: GameSession, script: Script) -> tuple[Earned, ...]:
+    """Return what a finished game brought each of its players."""
+    avatars = await avatars_of(work, session.account_id)
+    found: list[Earned] = []
+    for player, shown in zip(session.players, players_shown(session, script, avatars), strict=True):
+        new: tuple[UserBadge, ...] = ()
+        if player.profile_id is not None:
+            new = tuple(one for one in await badges(work, player.profile_id) if one.session_id == session.id)
+        compass = session.totals.get(player.id, {})
+        found.append(Earned(player=shown, compass=compass, badges=new))
+    return tuple(found)
 
 
 async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:

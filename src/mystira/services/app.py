@@ -13,6 +13,7 @@ from mystira.accounts.pages import SAMPLE_FAMILY, SESSION_COOKIE, authenticate
 from mystira.accounts.ports import Mailbox
 from mystira.analytics import http as analytics_http
 from mystira.content.commands import import_folder
+from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
 from mystira.services.platform import Platform
@@ -28,7 +29,13 @@ SAMPLE_CHILDREN = (("sample-mira", "Mira", "6-9", "fox"), ("sample-tomas", "Toma
 def make_player_app(platform: Platform) -> Litestar:
     """Return what players' browsers and apps talk to."""
     return make_app(
-        [*analytics_http.HANDLERS, *play_http.HANDLERS, *play_pages.HANDLERS, *account_pages.HANDLERS],
+        [
+            *analytics_http.HANDLERS,
+            *scenarios_http.HANDLERS,
+            *play_http.HANDLERS,
+            *play_pages.HANDLERS,
+            *account_pages.HANDLERS,
+        ],
         authenticate=authenticate,
         state={"works": platform.works, "key": platform.key, "demo": platform.settings.demo, "mailbox": Mailbox()},
         checks=[

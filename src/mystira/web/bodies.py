@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -50,7 +50,7 @@ async def read_body(request: Request[Any, Any, Any], wanted: type[T]) -> T:
 
 
 async def read_form(request: Request[Any, Any, Any], wanted: type[T]) -> T:
-    """Return a page's form as `wanted`; a field sent several times is a list."""
+    """Return a page's form as `wanted`: a field sent several times is a list, `field.name` an entry of a mapping."""
     try:
         text = (await _bytes(request)).decode()
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=500, errors="strict")
@@ -136,15 +136,20 @@ def _refuse_too_deep(raw: bytes) -> None:
 
 
 def _gathered(pairs: list[tuple[str, Any]], wanted: type[msgspec.Struct]) -> dict[str, Any]:
-    lists = {field.encode_name for field in msgspec.structs.fields(wanted) if is_list(field.type)}
+    types = {field.encode_name: field.type for field in msgspec.structs.fields(wanted)}
+    mappings = {name for name, kind in types.items() if get_origin(kind) is dict}
     values: dict[str, Any] = {}
     for name, value in pairs:
         if not is_text(name) or not is_text(value):
             raise _invalid([Wrong("$", "text must not hold NUL or half of a surrogate pair")])
-        if name in lists:
+        if name in types and is_list(types[name]):
             values.setdefault(name, []).append(value)
-        elif name in values:
-            raise _invalid([Wrong(inside("$", name), "this is there twice")])
-        else:
-            values[name] = value
+            continue
+        field, dot, entry = name.partition(".")
+        is_entry = bool(dot) and field in mappings
+        place = values.setdefault(field, {}) if is_entry else values
+        at = entry if is_entry else name
+        if name in mappings or at in place:
+            raise _invalid([Wrong(inside("$", name), "this is there twice, or without the name of its entry")])
+        place[at] = value
     return values

@@ -46,15 +46,25 @@ async def static_file(request: Request[Any, Any, Any], name: FromPath[str]) -> R
     file = cast(Mapping[str, StaticFile], request.app.state.files).get(name.removeprefix("/"))
     if file is None:
         raise NotFoundException
-    tag = f'"{file.version}"'
     keep = KEPT_FOR_EVER if request.query_params.get("v") == file.version else "no-cache"
-    headers = {"ETag": tag, "Cache-Control": keep}
-    if tag in (part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")):
+    headers = {"ETag": f'"{file.version}"', "Cache-Control": keep}
+    if is_known(request, file.version):
         return Response(b"", status_code=304, headers=headers, media_type=file.kind)
     return Response(file.content, headers=headers, media_type=file.kind)
+
+
+def content_version(content: bytes) -> str:
+    """Return a short hash of the content, for its ETag."""
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def is_known(request: Request[Any, Any, Any], version: str) -> bool:
+    """Tell whether the asker has this version already."""
+    known = (part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(","))
+    return any(tag in (f'"{version}"', "*") for tag in known)
 
 
 def _read(path: Path) -> StaticFile:
     content = path.read_bytes()
     kind = KINDS.get(path.suffix, "application/octet-stream")
-    return StaticFile(content, kind, hashlib.sha256(content).hexdigest()[:12])
+    return StaticFile(content, kind, content_version(content))

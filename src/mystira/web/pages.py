@@ -27,7 +27,7 @@ class Pages:
             loader=_Loader(rooms), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         self._environment.filters["markdown"] = render_markdown
-        cast(dict[str, Any], self._environment.globals)["static"] = self._static
+        cast(dict[str, Any], self._environment.globals).update(static=self._static, picture=self._picture)
 
     def render(self, name: str, context: dict[str, Any]) -> str:
         """Return the page's text."""
@@ -35,6 +35,10 @@ class Pages:
 
     def _static(self, name: str) -> str:
         return f"/static/{name}?v={self._files[name].version}"
+
+    def _picture(self, name: str | None, instead: str) -> str:
+        """Return the address of a picture that an author names, or of another where there is no such picture."""
+        return self._static(name if name is not None and name in self._files else instead)
 
 
 class _Loader(PrefixLoader):

@@ -84,6 +84,28 @@ class Script(Value, frozen=True, kw_only=True):
         raise KeyError(scene_id)
 
 
+def ways_on(scene: Scene) -> tuple[str | None, ...]:
+    """Return where this scene can lead, None for an ending without a scene of its own."""
+    if is_ending(scene):
+        return ()
+    return tuple(branch.next_scene for branch in scene.branches) if scene.branches else (scene.next_scene,)
+
+
+def moves_left(script: Script, scene_id: str) -> int:
+    """Return the fewest moves from this scene to any ending."""
+    scenes = {scene.id: scene for scene in script.scenes}
+    reached, edge = {scene_id}, [scene_id]
+    for moves in range(len(scenes)):
+        if any(is_ending(scenes[at]) for at in edge):
+            return moves
+        onward = {way for at in edge for way in ways_on(scenes[at])}
+        if None in onward:
+            return moves + 1
+        edge = [way for way in onward if way is not None and way not in reached]
+        reached.update(edge)
+    return 0
+
+
 def is_ending(scene: Scene) -> bool:
     """Tell whether entering this scene ends the story."""
     return scene.type == "special"

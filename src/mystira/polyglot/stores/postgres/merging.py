@@ -111,9 +111,9 @@ async def _merge(
             counts, silent = await _take(connection, page, items)
         else:
             counts["superseded"] = len(items)
-        if inline:
-            return Merged(**counts)
-        through = await _tell(connection, page, items, silent, telling)
+        through: Mapping[Key, int] = {}
+        if not inline:
+            through = await _tell(connection, page, items, silent, telling)
     return Merged(**counts, through=through)
 
 

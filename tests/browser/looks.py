@@ -1,0 +1,64 @@
+"""Looks at a page as people do: at two widths, light and dark, with axe and with a finger."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+HERE = Path(__file__).parent
+SHOTS = Path(os.environ.get("MYSTIRA_TEST_SCREENSHOTS", HERE / "screenshots"))
+AXE = (HERE / "vendor/axe.min.js").read_text()
+WIDTHS = {"phone": (360, 740), "desk": (1440, 900)}
+SCHEMES = ("light", "dark")
+TOUCH_PX = 44
+
+RULES = """async () => {
+  const found = await axe.run(document, {
+    runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    rules: {"target-size": {enabled: true}},
+    resultTypes: ["violations"],
+  });
+  return found.violations.map((one) => ({rule: one.id, where: one.nodes.map((node) => node.target.join(" ") + ": " + node.failureSummary)}));
+}"""  # noqa: E501
+# Links inside running text may be as small as the text; whatever else is pressed needs room for a finger.
+SMALL = """(least) => [...document.querySelectorAll("button, .button, input, select, summary, label:has(input)")]
+  .filter((one) => one.getClientRects().length && !one.closest(".hidden, .skip"))
+  .map((one) => [one, (one.closest("label") ?? one).getBoundingClientRect()])
+  .filter(([one, box]) => box.height < least || box.width < least)
+  .map(([one, box]) => `${one.outerHTML.slice(0, 90)} is ${Math.round(box.width)} x ${Math.round(box.height)}`)"""
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep pictures of a page, and fail for what sticks out, is too small to touch, or shuts somebody out."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    # A click may have begun to load the next page; there is nothing to look at until it is there.
+    page.wait_for_load_state("load")
+    expect(page.locator("main")).to_be_visible()
+    for scheme in SCHEMES:
+        # Without motion nothing is half transparent when its contrast is measured.
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for kind, (width, height) in WIDTHS.items():
+            page.set_viewport_size({"width": width, "height": height})
+            where = f"{name} ({kind}, {scheme})"
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{where} is too wide"
+            page.screenshot(path=SHOTS / f"{name}-{kind}-{scheme}.png", full_page=True)
+            # What axe looks at is the same at both widths, and it takes its time.
+            assert kind != "phone" or violations(page) == [], where
+            assert page.evaluate(SMALL, TOUCH_PX) == [], where
+    page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe finds against the rules of WCAG 2.2, levels A and AA."""
+    if not page.evaluate("typeof axe === 'object'"):
+        page.evaluate(AXE)
+    return page.evaluate(RULES)
+
+
+def watched(page: Page) -> list[str]:
+    """Everything that the page will complain about in its console."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    return said
