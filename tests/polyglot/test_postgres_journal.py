@@ -61,7 +61,9 @@ async def test_a_merge_that_waited_for_a_flip_judges_by_the_new_leader(
     await other.execute(EXCLUSIVE, FENCE_LOCK, BRIEFS.name)
     merging = asyncio.create_task(merge(postgres_store, brief(9, "not on top of 3")))
     await until_somebody_waits(other)
-    await other.execute("UPDATE polyglot.control SET phase = $2 WHERE collection = $1", BRIEFS.name, REVERSED)
+    await other.execute(
+        "UPDATE polyglot.control SET phase = $2, n = n + 1 WHERE collection = $1", BRIEFS.name, REVERSED
+    )
     await flipping.commit()
     assert counts(await merging) == {"conflicts": 1}
 
@@ -146,7 +148,7 @@ async def test_a_merge_in_line_takes_few_round_trips(
         asked: list[str] = []
         connection.add_query_logger(lambda record: asked.append(record.query))
     await merge(postgres_store, brief(2))
-    assert len(asked) <= 5, asked
+    assert len(asked) == 2, asked
 
 
 async def test_only_a_merge_without_events_or_position_may_be_forgotten_in_a_crash(
@@ -162,7 +164,7 @@ async def test_only_a_merge_without_events_or_position_may_be_forgotten_in_a_cra
         async with postgres_store.connection() as connection:
             connection.remove_query_logger(asked.append)
             assert await connection.fetchval("SHOW synchronous_commit") != "off"
-        return any("synchronous_commit" in record.query and record.args[1] for record in asked)
+        return any("synchronous_commit" in record.query and record.args[1] is not False for record in asked)
 
     assert await relaxed(brief(1))
     assert not await relaxed(brief(2, events=told("a", 1)))

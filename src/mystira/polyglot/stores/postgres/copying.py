@@ -7,6 +7,7 @@ from mystira.polyglot.entity import Stamp
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.store import Conflict, Key, Record
 from mystira.polyglot.stores.postgres.connections import REFUSALS, reason
+from mystira.polyglot.stores.postgres.inline import Inline
 from mystira.polyglot.stores.postgres.query import quoted
 from mystira.polyglot.stores.postgres.rows import Rows
 
@@ -34,15 +35,12 @@ class Copies:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self.name = rows.collection.name
+        self.inline = Inline(rows)
         columns = f"{rows.columns}, _doc_seen"
-        changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rows.names if name not in rows.keys)
         # The merge has judged and locked what stands; these conditions are for what was inserted since it looked.
         # Where the relational side leads, only what continues the row may follow it.
         newer = "t._stamp < excluded._stamp AND ({documents_lead} OR t._stamp = excluded._parent)"
-        upsert = (
-            f"ON CONFLICT ({rows.key_columns}) DO UPDATE SET {changes}, "
-            f"_doc_seen = greatest(t._doc_seen, excluded._doc_seen) WHERE {newer} RETURNING 1"
-        )
+        upsert = f"ON CONFLICT ({rows.key_columns}) DO UPDATE SET {rows.taken_over} WHERE {newer} RETURNING 1"
         seen, leads = rows.width + 1, rows.width + 2
         # All names come from declarations, all values are parameters.
         one = f"INSERT INTO {rows.table} AS t ({columns}) VALUES ({rows.places}, ${seen}) {upsert}"  # noqa: S608

@@ -78,6 +78,10 @@ async def merge_items(
     connections: Connections, copies: Copies, items: Sequence[Incoming], now: datetime, move: Move | None, inline: bool
 ) -> Merged:
     """Judge and take in what came from the documents, as one transaction."""
+    if move is None and len(items) == 1 and isinstance(items[0], Record):
+        merged = await copies.inline.merge(connections, items[0])
+        if merged is not None:
+            return merged
     try:
         return await _merge(connections, copies, items, now, move, inline, careful=False)
     except (Refused, TooLarge):
@@ -152,11 +156,12 @@ def _newest(items: Sequence[Incoming]) -> _Newest:
 async def _take_round(connection: Any, page: _Page, items: Sequence[Incoming]) -> tuple[Counter[str], set[_Version]]:
     records = [item for item in items if isinstance(item, Record)]
     unreadable = [item for item in items if isinstance(item, Unreadable)]
-    possible = [record for record in records if can_exist(record.key)]
+    strange = [record for record in records if not can_exist(record.key)]
+    possible = [record for record in records if can_exist(record.key)] if strange else records
     standing = await page.copies.standing(connection, [record.key for record in possible], lock=True)
     judged = [_judge(record, standing.get(record.key), page) for record in possible]
     verdicts = Counter(one.verdict for one in judged)
-    refused = [Refusal(record, "its key cannot be stored") for record in records if not can_exist(record.key)]
+    refused = [Refusal(record, "its key cannot be stored") for record in strange]
     refused += await _apply(connection, page, [one.record for one in judged if one.verdict is Verdict.APPLY])
     gone = {refusal.record.key for refusal in refused}
     await _write_letters(connection, page, judged, refused, unreadable)

@@ -11,25 +11,34 @@ from mystira.polyglot.store import Key, StoredEvent
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.rows import OUTBOX_COLUMNS
 
-# Moves each key's mark on, in key order so that two merges cannot deadlock, and adds the events beyond the old mark.
-# The upsert waits for whoever has a mark and then sees it, even where there was none: `before` is what stood.
-COPY = f"""
-WITH mark AS (
+
+def copying(used: int, only_with: str = "") -> str:
+    """Return the parts of a statement that copy events: `mark` and `told`; eleven parameters follow the first `used`.
+
+    Marks move on in key order, so that two merges cannot deadlock. The upsert waits for whoever has a mark and then
+    sees it, even where there was none; `before` is what stood, so only the events beyond it are told.
+    """
+    name, *p = (f"${used + number}" for number in range(1, 13))
+    also = f", {only_with}" if only_with else ""
+    return f"""
+mark AS (
   INSERT INTO polyglot.events_copied AS at (collection, partition, id, through, before)
-  SELECT $1, k.partition, k.id, k.through, 0
-  FROM unnest($2::text[], $3::text[], $4::bigint[]) AS k(partition, id, through)
+  SELECT {name}::text, k.partition, k.id, k.through, 0
+  FROM unnest({p[0]}::text[], {p[1]}::text[], {p[2]}::bigint[]) AS k(partition, id, through){also}
   ON CONFLICT (collection, partition, id) DO UPDATE
   SET before = at.through, through = greatest(at.through, excluded.through)
   RETURNING at.partition, at.id, at.through, at.before),
 told AS (
   INSERT INTO polyglot.event_outbox ({OUTBOX_COLUMNS})
-  SELECT e.event_id, $1, e.partition, e.id, e.seq, e.type, e.body::jsonb, e.occurred_at, e.correlation_id
-  FROM unnest($5::text[], $6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::timestamptz[],
-    $12::text[]) WITH ORDINALITY AS e(event_id, partition, id, seq, type, body, occurred_at, correlation_id, number)
+  SELECT e.event_id, {name}::text, e.partition, e.id, e.seq, e.type, e.body::jsonb, e.occurred_at, e.correlation_id
+  FROM unnest({p[3]}::text[], {p[4]}::text[], {p[5]}::text[], {p[6]}::bigint[], {p[7]}::text[], {p[8]}::text[],
+    {p[9]}::timestamptz[], {p[10]}::text[])
+    WITH ORDINALITY AS e(event_id, partition, id, seq, type, body, occurred_at, correlation_id, number)
   JOIN mark USING (partition, id) WHERE e.seq > mark.before ORDER BY e.number
-  ON CONFLICT (event_id) DO NOTHING)
-SELECT partition, id, through FROM mark
-"""  # noqa: S608 - the columns are a constant.
+  ON CONFLICT (event_id) DO NOTHING)"""  # noqa: S608 - the columns are a constant, the rest are numbers.
+
+
+COPY = f"WITH {copying(0)} SELECT partition, id, through FROM mark"  # noqa: S608 - a constant.
 
 COPIED_THROUGH = """
 SELECT partition, id, through FROM polyglot.events_copied
@@ -80,14 +89,18 @@ SELECT mark FROM unnest($1::text[]) AS mark WHERE NOT EXISTS (
 
 async def copy_events(connection: Any, name: str, items: Mapping[Key, Sequence[StoredEvent]]) -> dict[Key, int]:
     """Copy the events that are new, within the caller's transaction; return how far each key is copied."""
-    keys = sorted(key for key, events in items.items() if events)
-    if not keys:
+    if not any(items.values()):
         return {}
+    rows = await connection.fetch(COPY, name, *copied_values(items))
+    return {Key(partition, id): through for partition, id, through in rows}
+
+
+def copied_values(items: Mapping[Key, Sequence[StoredEvent]]) -> tuple[list[Any], ...]:
+    """Return the parameters of `copying` that follow the collection's name."""
+    keys = sorted(key for key, events in items.items() if events)
     through = [max(event.seq for event in items[key]) for key in keys]
     events = [(key, event) for key in keys for event in sorted(items[key], key=lambda event: event.seq)]
-    marks = ([key.partition for key in keys], [key.id for key in keys], through)
-    rows = await connection.fetch(COPY, name, *marks, *_columns(events))
-    return {Key(partition, id): through for partition, id, through in rows}
+    return [key.partition for key in keys], [key.id for key in keys], through, *_columns(events)
 
 
 async def copied_through(connection: Any, name: str, keys: Iterable[Key]) -> dict[Key, int]:

@@ -21,8 +21,9 @@ UPDATE polyglot.relay_outbox SET claimed_until = $3 WHERE (collection, partition
 RETURNING enqueued_at, collection, partition, id, stamp, attempts
 """
 
-# The row comes first, as in every write: whoever took the task's lock first could wait for the row forever. A task
-# with a newer stamp stays and goes again at once, behind the others; the row it stands for was written meanwhile.
+# The row comes first, as in every write: whoever took the task's lock first could wait for the row forever. A part
+# that changes rows runs when another part asks for its result, so both that touch the task ask for `seen`. A
+# task with a newer stamp stays and goes again at once, behind the others: its row was written meanwhile.
 _CONFIRM = """
 WITH seen AS (
   UPDATE {table} SET _doc_seen = $3 WHERE {key_is} AND _doc_seen < $3 RETURNING 1),
@@ -30,7 +31,7 @@ gone AS (
   DELETE FROM polyglot.relay_outbox USING (SELECT count(*) FROM seen) AS first
   WHERE collection = $4 AND partition = $1 AND id = $2 AND stamp <= $3 RETURNING 1)
 UPDATE polyglot.relay_outbox SET claimed_until = NULL, enqueued_at = now()
-FROM (SELECT count(*) AS number FROM gone) AS done
+FROM (SELECT count(*) AS number FROM gone) AS done, (SELECT count(*) FROM seen) AS first
 WHERE done.number = 0 AND collection = $4 AND partition = $1 AND id = $2
 """
 

@@ -56,6 +56,8 @@ class Rows:
         self.places = ", ".join(f"${number}" for number in range(1, self.width + 1))
         at = {name: number for number, name in enumerate(self.names, start=1)}
         self.changes = ", ".join(f"{quoted(name)} = ${at[name]}" for name in self.names if name not in self.keys)
+        taken_over = [f"{quoted(name)} = excluded.{quoted(name)}" for name in self.names if name not in self.keys]
+        self.taken_over = ", ".join([*taken_over, "_doc_seen = greatest(t._doc_seen, excluded._doc_seen)"])
         self.is_base = f"{self._is_key([at[name] for name in self.keys])} AND _stamp = ${self.width + 1}"
         self.by_key = self._is_key(range(1, len(self.keys) + 1))
         self.read = f"SELECT {self.columns} FROM {self.table} WHERE {self.by_key}"  # noqa: S608 - names come from declarations.
