@@ -17,10 +17,8 @@ from mystira.polyglot.store import Record
 from mystira.polyglot.stores.documents import can_exist
 from mystira.polyglot.stores.postgres.connections import REFUSALS, Connections
 from mystira.polyglot.stores.postgres.controls import COLUMNS, control_of_row
-from mystira.polyglot.stores.postgres.outbox import copied_values, copying
 from mystira.polyglot.stores.postgres.query import quoted
 from mystira.polyglot.stores.postgres.rows import Rows
-from mystira.polyglot.values import is_storable
 
 _NOTHING = -1
 """Stands for the stamp of a row that is not there."""
@@ -38,11 +36,11 @@ class Inline:
             "EXISTS (SELECT 1 FROM polyglot.dead_letters WHERE collection = $1), t._stamp, t._op, t._ops, t._doc_seen "
             f"FROM polyglot.control AS c LEFT JOIN {rows.table} AS t ON {of_key} WHERE c.collection = $1"
         )
-        self._write = {told: self._statement(told) for told in (False, True)}
+        self._write = self._statement()
 
     async def merge(self, connections: Connections, record: Record) -> Merged | None:
-        """Take the record in and tell its events; None when this is not the usual case, and nothing was done."""
-        if not can_exist(record.key) or record.stamp == Stamp() or not is_storable(record.events):
+        """Take the record in, without its events; None when this is not the usual case, and nothing was done."""
+        if not can_exist(record.key) or record.stamp == Stamp():
             return None
         async with connections.connection(writes=True) as connection:
             found = await connection.fetchrow(self._look, self._rows.collection.name, *record.key)
@@ -62,27 +60,21 @@ class Inline:
     async def _put(self, connection: Any, record: Record, n: int, base: int) -> Merged | None:
         try:
             values = [*self._rows.parameters(record), record.stamp.packed, n, base, self._rows.collection.name]
-            if record.events:
-                values += copied_values({record.key: record.events})
-            taken, through = await connection.fetchrow(self._write[bool(record.events)], *values)
+            taken = await connection.fetchval(self._write, *values)
         except (ValueError, *REFUSALS, asyncpg.DeadlockDetectedError):
             return None
-        if not taken:
-            return None
-        return Merged(applied=1, through={record.key: through} if record.events else {})
+        return Merged(applied=1) if taken else None
 
-    def _statement(self, told: bool) -> str:
+    def _statement(self) -> str:
         rows = self._rows
         seen, n, base, name = (f"${rows.width + number}" for number in range(1, 5))
-        # Without events nothing is lost that the feed would not bring again, so nobody waits for the disk.
-        relaxed = "" if told else ", set_config('synchronous_commit', 'off', true)"
-        copied = f", {copying(rows.width + 3, 'changed')}" if told else ""
+        # Nothing is lost here that the feed would not bring again, so nobody waits for the disk.
+        relaxed = "set_config('synchronous_commit', 'off', true)"
         return (  # The names come from declarations, the values are parameters.
-            f"WITH fence AS MATERIALIZED (SELECT n{relaxed} FROM polyglot.locked_control({name}::text) "  # noqa: S608
+            f"WITH fence AS MATERIALIZED (SELECT n, {relaxed} FROM polyglot.locked_control({name}::text) "  # noqa: S608
             f"WHERE n = {n}::bigint), "
             f"changed AS (INSERT INTO {rows.table} AS t ({rows.columns}, _doc_seen) "
             f"SELECT {rows.places}, {seen} FROM fence "
             f"ON CONFLICT ({rows.key_columns}) DO UPDATE SET {rows.taken_over} WHERE t._stamp = {base}::bigint "
-            f"RETURNING 1){copied} "
-            f"SELECT EXISTS (SELECT 1 FROM changed), {'(SELECT through FROM mark)' if told else '0'}"
+            "RETURNING 1) SELECT EXISTS (SELECT 1 FROM changed)"
         )

@@ -78,7 +78,7 @@ async def merge_items(
     connections: Connections, copies: Copies, items: Sequence[Incoming], now: datetime, move: Move | None, inline: bool
 ) -> Merged:
     """Judge and take in what came from the documents, as one transaction."""
-    if move is None and len(items) == 1 and isinstance(items[0], Record):
+    if inline and len(items) == 1 and isinstance(items[0], Record):
         merged = await copies.inline.merge(connections, items[0])
         if merged is not None:
             return merged
