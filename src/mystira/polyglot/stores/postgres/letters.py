@@ -5,13 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
-from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.envelope import to_document
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
-from mystira.polyglot.store import Key, Record
+from mystira.polyglot.store import Key
 from mystira.polyglot.stores.postgres.connections import Connections
 
 ATTEMPTS_MAX = 8
@@ -108,14 +104,6 @@ async def in_conflict(connection: Any, name: str, stamps: Sequence[tuple[Key, St
     """Return which of these stamps are in the conflict letters."""
     rows = await connection.fetch(_CONFLICTS, name, *_columns(stamps))
     return {(Key(partition, id), Stamp.unpack(stamp)) for partition, id, stamp in rows}
-
-
-def payload_of(collection: Collection[Any], record: Record) -> dict[str, Any]:
-    """Return a record as a whole document, or as it is when it has no document form."""
-    try:
-        return to_document(collection, record)
-    except ValueError:
-        return msgspec.to_builtins(record)
 
 
 def _columns(stamps: Sequence[tuple[Key, Stamp]]) -> tuple[list[Any], ...]:
