@@ -162,7 +162,7 @@ class PlainRelational(MemoryRelational):
     """The relational side, watched: stored stamps never decrease."""
 
     def __init__(self, history: History) -> None:
-        super().__init__()
+        super().__init__(checks=False)
         self.history = history
         self.told_ids: set[str] = set()
 

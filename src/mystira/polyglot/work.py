@@ -197,7 +197,7 @@ class Work:
     async def get_copy(
         self, entity: type[E], id: str, partition: str | None = None, *, at_least: Stamp = NEVER
     ) -> E | None:
-        """Return the entity from the relational copy where one is kept, if that has come to `at_least`; else the leader's.
+        """Return the entity from the relational copy where one is kept and has come to `at_least`, else the leader's.
 
         For reads that may be a moment old. The stamp of what was written (`Work.stamp`) makes one's own write visible.
         """

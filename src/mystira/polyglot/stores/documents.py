@@ -57,6 +57,14 @@ def load_item(collection: Collection[Any], body: str | bytes, token: str) -> Inc
         return unreadable(collection, document, f"{type(error).__name__}: {error}")
 
 
+def payload_of(collection: Collection[Any], record: Record) -> dict[str, Any]:
+    """Return a record as a whole document for a dead letter, or as it is when it has no document form."""
+    try:
+        return to_document(collection, record)
+    except ValueError:
+        return msgspec.to_builtins(record)
+
+
 def expiry(collection: Collection[Any], record: Record, now_s: float) -> float | None:
     """Return when a record written now will have expired; a tombstone never does, or the dead would come back."""
     if collection.time_to_live_s is None or record.deleted:

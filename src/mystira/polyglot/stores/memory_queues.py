@@ -1,7 +1,7 @@
 """Positions, outboxes, dead letters in this process's memory: the parts of the journal that know no records."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -72,7 +72,7 @@ class MemoryQueues:
 
     async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
         """Return where a stream stands in every range it has begun."""
-        return [position for at, position in self.position_of.items() if at[:2] == (name, stream)]
+        return [position for at, position in sorted(self.position_of.items()) if at[:2] == (name, stream)]
 
     async def lease_range(self, name: str, move: Move, owner: str, now: datetime, lease_s: float) -> str | None:
         """Take or renew a range for one worker; return its continuation, None while another one has it."""
@@ -86,16 +86,15 @@ class MemoryQueues:
 
     async def split_range(self, name: str, stream: Stream, range_id: str, successors: Sequence[str]) -> None:
         """Let the ranges that follow a split go on where the split one stood; repeating it changes nothing."""
-        parent = self.position_of.pop((name, stream, range_id), None)
+        parent = self.position_of.get((name, stream, range_id)) or RangePosition(range_id=range_id, continuation="")
         for successor in successors:
-            at = (name, stream, successor)
-            continuation = parent.continuation if parent else ""
-            self.position_of.setdefault(at, RangePosition(range_id=successor, continuation=continuation))
+            self.position_of.setdefault((name, stream, successor), msgspec.structs.replace(parent, range_id=successor))
 
     async def forget_positions(self, name: str, stream: Stream) -> None:
         """Let a stream begin anew."""
         for at in [at for at in self.position_of if at[:2] == (name, stream)]:
             del self.position_of[at]
+            self._owner_of.pop(at, None)
 
     def move(self, name: str, move: Move, now: datetime) -> None:
         """Move a position on; Conflict when it is not what the worker started from."""
@@ -118,8 +117,13 @@ class MemoryQueues:
     async def relay_retry(self, task: RelayTask, error: str, next_try_at: datetime | None) -> None:
         """Try again later; with None set it aside for a person."""
         waiting = self.relay.get((task.collection, task.key))
-        if waiting is not None:
+        if waiting is None:
+            return
+        if waiting.task.stamp == task.stamp:
             waiting.failed(next_try_at)
+        else:
+            # What failed was the stamp that was claimed; a newer one has not failed yet.
+            waiting.claimed_until = None
 
     async def relay_pending(self, name: str) -> Pending:
         """Count the relay tasks of a collection."""
@@ -136,11 +140,17 @@ class MemoryQueues:
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
         """Return dead letters, the oldest first."""
-        return [letter for letter in self.letter_of.values() if _fits(letter, which)][: which.limit]
+        found = [letter for letter in self.letter_of.values() if _fits(letter, which)]
+        return sorted(found, key=_age)[: which.limit]
 
     async def letter_put(self, letter: DeadLetter) -> None:
         """Keep a dead letter, or replace the one of the same key, kind and stamp."""
-        self.letter_of[letter.collection, letter.key, letter.kind, letter.stamp] = letter
+        at = (letter.collection, letter.key, letter.kind, letter.stamp)
+        if letter.created_at is None:
+            before = self.letter_of.get(at)
+            created_at = before.created_at if before else datetime.now(UTC)
+            letter = msgspec.structs.replace(letter, created_at=created_at)
+        self.letter_of[at] = letter
 
     async def letter_drop(self, letter: DeadLetter) -> bool:
         """Forget a dead letter; False when it had gone already."""
@@ -156,8 +166,9 @@ class MemoryQueues:
 
     async def backfill_add(self, name: str, seen: int, seconds: float) -> None:
         """Add to a backfill's counts."""
-        job = self._backfills[name]
-        self._backfills[name] = msgspec.structs.replace(job, seen=job.seen + seen, seconds=job.seconds + seconds)
+        job = self._backfills.get(name)
+        if job is not None:
+            self._backfills[name] = msgspec.structs.replace(job, seen=job.seen + seen, seconds=job.seconds + seconds)
 
     def tell(self, name: str, key: Key, events: Sequence[StoredEvent]) -> None:
         """Put facts into the event outbox; one that is there already stays as it is."""
@@ -184,7 +195,8 @@ class MemoryQueues:
             at = (waiting.task.collection, waiting.task.partition, waiting.task.id)
             if at not in first or waiting.task.seq < first[at].task.seq:
                 first[at] = waiting
-        due = [waiting for waiting in first.values() if waiting.is_due(now)][:limit]
+        due = [waiting for waiting in first.values() if waiting.is_due(now)]
+        due = sorted(due, key=lambda waiting: waiting.task.position)[:limit]
         for waiting in due:
             waiting.claimed_until = now + timedelta(seconds=lease_s)
         return [msgspec.structs.replace(waiting.task, attempts=waiting.attempts) for waiting in due]
@@ -192,17 +204,18 @@ class MemoryQueues:
     async def settle(self, events: Sequence[OutboxEvent]) -> None:
         """Forget events whose every effect has committed."""
         for event in events:
-            self._events.pop(event.event_id, None)
+            if self._waiting(event):
+                del self._events[event.event_id]
 
     async def retry(self, event: OutboxEvent, error: str, next_try_at: datetime) -> None:
         """Try an event again later; the later events of its key wait for it."""
-        if event.event_id in self._events:
-            self._events[event.event_id].failed(next_try_at)
+        if waiting := self._waiting(event):
+            waiting.failed(next_try_at)
 
     async def park(self, event: OutboxEvent, error: str, now: datetime) -> None:
         """Set an event aside for a person."""
-        if event.event_id in self._events:
-            self._events[event.event_id].failed(None)
+        if waiting := self._waiting(event):
+            waiting.failed(None)
 
     async def pending(self) -> Pending:
         """Count what waits in the event outbox."""
@@ -212,11 +225,20 @@ class MemoryQueues:
         """Return the handled marks whose delivery can never come again."""
         return frozenset(mark for mark in marks if mark.rpartition("/")[0] not in self._events)
 
+    def _waiting(self, event: OutboxEvent) -> Waiting[OutboxEvent] | None:
+        # Told again after it had been settled, it is another one.
+        waiting = self._events.get(event.event_id)
+        return waiting if waiting and waiting.task.position == event.position else None
+
 
 def _pending(waiting: Sequence[Waiting[Any]]) -> Pending:
     parked = sum(task.parked for task in waiting)
     retrying = sum(task.attempts > 0 and not task.parked for task in waiting)
     return Pending(waiting=len(waiting) - parked, retrying=retrying, parked=parked)
+
+
+def _age(letter: DeadLetter) -> tuple[Any, ...]:
+    return letter.created_at, letter.collection, letter.key, letter.kind, letter.stamp
 
 
 def _fits(letter: DeadLetter, which: LetterFilter) -> bool:

@@ -2,44 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 
 from mystira.polyglot import merge
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Change, Control, State, first_control
+from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.envelope import to_document
 from mystira.polyglot.journal import DeadLetter, Journal, LetterKind, Merged, Move, RelayTask, Stream, copied
 from mystira.polyglot.matching import matches, select
 from mystira.polyglot.merge import Standing, Verdict, tells
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.query import Query, Where
-from mystira.polyglot.store import Conflict, Incoming, Key, Record, Refused, Unreadable
+from mystira.polyglot.store import Conflict, Incoming, Key, Record, Refused
+from mystira.polyglot.stores.documents import can_exist, payload_of
+from mystira.polyglot.stores.memory_merging import Row, Tally, first_event, letter_of, newest_of, version_of
 from mystira.polyglot.stores.memory_queues import MemoryQueues
+from mystira.polyglot.values import is_storable, refuse_unstorable
 
 RETRY_S, RETRY_S_MAX, ATTEMPTS_MAX = 0.5, 300.0, 8
-NOTHING = Stamp()
 
-
-class Row(msgspec.Struct):
-    """A record and the newest stamp that is known to have been in the documents."""
-
-    record: Record
-    seen: Stamp = NOTHING
-
-    @property
-    def standing(self) -> Standing:
-        """What a merge compares with."""
-        return Standing(self.record.stamp, self.record.op, self.record.recent_ops, self.seen)
+_REJECTED = {Verdict.DIVERGENT: LetterKind.DIVERGENT, Verdict.CONFLICT: LetterKind.CONFLICT}
 
 
 class MemoryRelational(MemoryQueues):
-    """Records and journal in one; nothing outlives the process. Each call happens at once."""
+    """Records and journal in one; nothing outlives the process. Each call happens at once.
 
-    def __init__(self) -> None:
+    Without `checks` nobody looks for values that no store keeps: a storm writes none, and needs speed.
+    """
+
+    def __init__(self, *, checks: bool = True) -> None:
         super().__init__()
+        self._checks = checks
         self.rows: dict[str, dict[Key, Row]] = {}
         self.control_of: dict[str, Control] = {}
 
@@ -69,6 +65,7 @@ class MemoryRelational(MemoryQueues):
 
     def put(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """Write without a fence where the base's stamp still stands, and tell the events."""
+        self._refuse_unstorable(collection, record)
         row = self._rows(collection).get(record.key)
         if (row and row.record.stamp) != (base and base.stamp):
             raise Conflict(f"{collection.name}: the record is not what the writer read")
@@ -128,20 +125,23 @@ class MemoryRelational(MemoryQueues):
         at = (collection.name, task.key)
         waiting = self.relay.get(at)
         if waiting is not None:
-            waiting.claimed_until = None
-            if is_what_was_sent(waiting.task.stamp, sent):
-                del self.relay[at]
+            del self.relay[at]
+            if not is_what_was_sent(waiting.task.stamp, sent):
+                # A newer one goes at once, behind the others.
+                waiting.claimed_until = None
+                self.relay[at] = waiting
         row = self._rows(collection).get(task.key)
         if row is not None:
             row.seen = max(row.seen, sent)
 
     async def relay_refill(self, collection: Collection[Any], n: int) -> None:
         """Enqueue every row, tombstones included, and mark the control row `complete` if it still has this `n`."""
-        control = self.control_of[collection.name]
-        if control.n != n:
-            raise Conflict(f"{collection.name}: the control row has changed")
-        for key, row in self._rows(collection).items():
-            self.enqueue(collection.name, key, row.record.stamp)
+        control = self.control_of.get(collection.name)
+        if control is None or (control.phase, control.n) != (Phase.DUAL_WRITE_POSTGRES_READ, n):
+            return
+        for key, row in sorted(self._rows(collection).items()):
+            if (collection.name, key) not in self.relay:
+                self.enqueue(collection.name, key, row.record.stamp)
         self.control_of[collection.name] = control.evolve(complete=True)
 
     async def merge(
@@ -154,127 +154,150 @@ class MemoryRelational(MemoryQueues):
         inline: bool = False,
     ) -> Merged:
         """Judge and take in what came from the documents; see the protocol."""
-        control = self.control_of.get(collection.name) or first_control(collection)
+        name = collection.name
+        control = self.control_of.get(name) or Control(id=name, phase=Phase.COSMOS_ONLY)
         if inline and control.leader is Leader.RELATIONAL:
             return Merged(superseded=len(items))
         if move is not None:
-            self.move(collection.name, move, now)
-        done = _Tally()
-        newest: dict[Key, Incoming] = {}
-        for item in items:
-            if item.key not in newest or newest[item.key].stamp <= item.stamp:
-                newest[item.key] = item
-        carries_events = not inline and (move is None or move.stream is Stream.FOLLOW)
-        keeps = control.copying or control.leader is Leader.RELATIONAL
-        for item in newest.values():
-            verdict = self._take(collection, item, control, now, done) if keeps else None
-            if carries_events and isinstance(item, Record) and item.events:
-                self._copy_events(collection.name, item, verdict, control.leader)
-                done.through[item.key] = self.copied_through.get((collection.name, item.key), 0)
-        self._check_constraints(collection, now, done)
-        return done.merged(len(items) - len(newest))
+            self.move(name, move, now)
+        done = Tally()
+        if control.copying or control.leader is Leader.RELATIONAL:
+            self._take(collection, items, control.leader, now, done)
+        else:
+            done.verdicts[Verdict.SUPERSEDED] = len(items)
+        if inline:
+            return done.merged()
+        telling = move is None or move.stream is Stream.FOLLOW
+        records = [item for item in items if isinstance(item, Record) and item.events and self._may_be(item.key)]
+        for record in sorted(records, key=first_event):
+            if telling:
+                self._copy_events(name, record, done.verdict_of.get(version_of(record)), control.leader)
+            done.through[record.key] = self.copied_through.get((name, record.key), 0)
+        return done.merged()
 
     def _take(
-        self, collection: Collection[Any], item: Incoming, control: Control, now: datetime, done: "_Tally"
-    ) -> Verdict | None:
-        if isinstance(item, Unreadable):
-            self._bury(collection, item.key, LetterKind.UNREADABLE, item.stamp, item.body, item.error, now)
-            done.parked += 1
-            return None
-        row = self._rows(collection).get(item.key)
-        standing = row.standing if row else None
-        verdict = merge.judge(item, standing, control.leader)
-        if verdict is Verdict.APPLY:
-            self._apply(collection, item, now, done)
-            return verdict
-        match verdict:
-            case Verdict.SAME:
-                done.same += 1
-            case Verdict.SUPERSEDED:
-                done.superseded += 1
-            case Verdict.DIVERGENT | Verdict.CONFLICT:
-                kind = LetterKind.CONFLICT if verdict is Verdict.CONFLICT else LetterKind.DIVERGENT
-                rival = to_document(collection, row.record) if row else {}
-                error = "two writes stand against each other"
-                body = to_document(collection, item)
-                self._bury(collection, item.key, kind, item.stamp, body, error, now, rival, item.op)
-                done.conflicts += verdict is Verdict.CONFLICT
-                done.parked += verdict is Verdict.DIVERGENT
-        if row is not None and control.leader is Leader.RELATIONAL:
-            row.seen = max(row.seen, item.stamp)
-        return verdict
-
-    def _apply(self, collection: Collection[Any], record: Record, now: datetime, done: "_Tally") -> None:
-        before = self._rows(collection).get(record.key)
-        kept = msgspec.structs.replace(record, events=(), token="", writer="app")
-        self._rows(collection)[record.key] = Row(kept, record.stamp)
-        done.applied += 1
+        self, collection: Collection[Any], items: Sequence[Incoming], leader: Leader, now: datetime, done: Tally
+    ) -> None:
+        """Take in the items in rounds of one item a key: two bodies of one stamp must not hide each other."""
+        newest, rivals = newest_of(items, done)
+        done.applied.clear()
+        for key in sorted(newest):
+            item = newest[key]
+            if isinstance(item, Record):
+                self._take_record(collection, item, leader, now, done)
+            else:
+                letter = letter_of(collection, item, LetterKind.UNREADABLE, item.body, item.error)
+                self._bury(letter, now)
+                done.parked += 1
         if collection.unique:
-            done.constrained.append((record, before))
-        self._forget_letters(collection.name, record.key, record.stamp)
+            self._refuse_unfit(collection, now, done)
+        for record, _ in done.applied:
+            self._forget_letters(collection.name, record)
+        if rivals:
+            self._take(collection, rivals, leader, now, done)
 
-    def _check_constraints(self, collection: Collection[Any], now: datetime, done: "_Tally") -> None:
-        """Refuse what violates a constraint when all are in place: two records may swap a value."""
+    def _take_record(
+        self, collection: Collection[Any], record: Record, leader: Leader, now: datetime, done: Tally
+    ) -> None:
+        row = self._rows(collection).get(record.key)
+        # Through the module, so that a test can take a guard away.
+        verdict = merge.judge(record, row.standing if row else None, leader)
+        done.verdicts[verdict] += 1
+        if record.events:
+            done.verdict_of[version_of(record)] = verdict
+        if verdict is Verdict.APPLY:
+            self._apply(collection, record, now, done)
+            return
+        if verdict in _REJECTED:
+            rival = payload_of(collection, row.record) if row else {}
+            error = "two writes stand against each other"
+            self._bury(
+                letter_of(collection, record, _REJECTED[verdict], payload_of(collection, record), error, rival), now
+            )
+        else:
+            self._forget_letters(collection.name, record)
+        if row is not None and leader is Leader.RELATIONAL:
+            row.seen = max(row.seen, record.stamp)
+
+    def _apply(self, collection: Collection[Any], record: Record, now: datetime, done: Tally) -> None:
+        try:
+            self._refuse_unstorable(collection, record)
+        except ValueError as error:
+            self._refuse(collection, record, str(error), now, done)
+            return
         rows = self._rows(collection)
-        for record, before in done.constrained:
+        before = rows.get(record.key)
+        seen = max(before.seen, record.stamp) if before else record.stamp
+        rows[record.key] = Row(msgspec.structs.replace(record, events=(), token=""), seen)
+        done.applied.append((record, before))
+
+    def _refuse_unfit(self, collection: Collection[Any], now: datetime, done: Tally) -> None:
+        """Refuse what violates a constraint when all are in place: two records may swap a value."""
+        at = len(done.applied) - 1
+        while at >= 0:
+            record, before = done.applied[at]
             try:
                 self._refuse_twice(collection, record)
+                at -= 1
             except Refused as refused:
-                if before is None:
-                    del rows[record.key]
-                else:
-                    rows[record.key] = before
-                done.applied -= 1
-                done.parked += 1
-                body = to_document(collection, record)
-                self._bury(
-                    collection, record.key, LetterKind.MERGE, record.stamp, body, refused.detail, now, op=record.op
-                )
+                del done.applied[at]
+                self._put_back(collection, record.key, before)
+                self._refuse(collection, record, refused.detail, now, done)
+                # What stands again may be in the way of another one.
+                at = len(done.applied) - 1
 
-    def _forget_letters(self, name: str, key: Key, stamp: Stamp) -> None:
-        for kind in (LetterKind.MERGE, LetterKind.UNREADABLE):
-            for at in [at for at in self.letter_of if at[:3] == (name, key, kind) and at[3] <= stamp]:
+    def _put_back(self, collection: Collection[Any], key: Key, before: Row | None) -> None:
+        rows = self._rows(collection)
+        if before is None:
+            del rows[key]
+        else:
+            rows[key] = before
+
+    def _refuse(self, collection: Collection[Any], record: Record, error: str, now: datetime, done: Tally) -> None:
+        self._bury(letter_of(collection, record, LetterKind.MERGE, payload_of(collection, record), error), now)
+        done.verdicts[Verdict.APPLY] -= 1
+        done.parked += 1
+
+    def _forget_letters(self, name: str, record: Record) -> None:
+        # What is applied, or known to be older than what stands, needs no second try.
+        gone = [at for at in self.letter_of if at[:2] == (name, record.key) and at[3] <= record.stamp]
+        for at in gone:
+            if at[2] in (LetterKind.MERGE, LetterKind.UNREADABLE):
                 del self.letter_of[at]
 
     def _copy_events(self, name: str, record: Record, verdict: Verdict | None, leader: Leader) -> None:
-        if not tells(verdict, leader):
+        """Tell the events that are new; those of rejected writes stay in their letters, until a person decides."""
+        refused = leader is Leader.RELATIONAL and (name, record.key, LetterKind.MERGE, record.stamp) in self.letter_of
+        if refused or not tells(verdict, leader):
             return
         through = self.copied_through.get((name, record.key), 0)
         new = record.events[len(copied(record.events, through)) :]
+        if self._checks:
+            # What follows an event that cannot be stored waits with it in the document: order is kept.
+            new = tuple(takewhile(is_storable, new))
         self.tell(name, record.key, new)
         if new:
             self.copied_through[name, record.key] = new[-1].seq
 
-    def _bury(
-        self,
-        collection: Collection[Any],
-        key: Key,
-        kind: LetterKind,
-        stamp: Stamp,
-        body: dict[str, Any],
-        error: str,
-        now: datetime,
-        rival: dict[str, Any] | None = None,
-        op: str = "",
-    ) -> None:
-        at = (collection.name, key, kind, stamp)
+    def _bury(self, letter: DeadLetter, now: datetime) -> None:
+        at = (letter.collection, letter.key, letter.kind, letter.stamp)
         before = self.letter_of.get(at)
         attempts = before.attempts + 1 if before else 1
-        retries = kind is LetterKind.MERGE and attempts < ATTEMPTS_MAX
+        retries = letter.kind is LetterKind.MERGE and attempts < ATTEMPTS_MAX
         pause = timedelta(seconds=min(RETRY_S * 2**attempts, RETRY_S_MAX))
-        self.letter_of[at] = DeadLetter(
-            collection=collection.name,
-            key=key,
-            kind=kind,
-            stamp=stamp,
-            op=op,
-            payload=body,
-            rival=rival or {},
-            error=error,
+        self.letter_of[at] = msgspec.structs.replace(
+            letter,
             attempts=attempts,
             next_try_at=now + pause if retries else None,
             created_at=before.created_at if before else now,
         )
+
+    def _refuse_unstorable(self, collection: Collection[Any], record: Record) -> None:
+        if self._checks:
+            refuse_unstorable(collection.name, record)
+
+    def _may_be(self, key: Key) -> bool:
+        return not self._checks or can_exist(key)
 
     def _refuse_twice(self, collection: Collection[Any], record: Record) -> None:
         if record.entity is None or not collection.unique:
@@ -292,26 +315,9 @@ class MemoryRelational(MemoryQueues):
         return self.rows.setdefault(collection.name, {})
 
 
-class _Tally:
-    def __init__(self) -> None:
-        self.applied = self.same = self.superseded = self.parked = self.conflicts = 0
-        self.through: dict[Key, int] = {}
-        self.constrained: list[tuple[Record, Row | None]] = []
-
-    def merged(self, older: int) -> Merged:
-        return Merged(
-            applied=self.applied,
-            same=self.same,
-            superseded=self.superseded + older,
-            parked=self.parked,
-            conflicts=self.conflicts,
-            through=self.through,
-        )
-
-
 def is_open_at(control: Control, n: int) -> bool:
     """Tell whether the fence lets a write pass."""
-    return control.state is State.OPEN and control.n == n
+    return control.state is State.OPEN and control.n == n and control.leader is Leader.RELATIONAL
 
 
 def same_version(standing: Control, before: Control) -> bool:
@@ -321,4 +327,4 @@ def same_version(standing: Control, before: Control) -> bool:
 
 def is_what_was_sent(waiting: Stamp, sent: Stamp) -> bool:
     """Tell whether a task asks for no more than the documents have got."""
-    return waiting == sent
+    return waiting <= sent

@@ -5,13 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
-from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.envelope import to_document
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
-from mystira.polyglot.store import Key, Record
+from mystira.polyglot.store import Key
 from mystira.polyglot.stores.postgres.connections import Connections
 
 ATTEMPTS_MAX = 8
@@ -96,14 +92,6 @@ async def add_letters(connection: Any, letters: Sequence[DeadLetter], now: datet
 async def drop_outlived(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> None:
     """Forget, within the caller's transaction, the letters of keys that hold these stamps or newer ones by now."""
     await connection.execute(_OUTLIVED, name, *_columns(stamps))
-
-
-def payload_of(collection: Collection[Any], record: Record) -> dict[str, Any]:
-    """Return a record as a whole document, or as it is when it has no document form."""
-    try:
-        return to_document(collection, record)
-    except ValueError:
-        return msgspec.to_builtins(record)
 
 
 def _columns(stamps: Sequence[tuple[Key, Stamp]]) -> tuple[list[Any], ...]:

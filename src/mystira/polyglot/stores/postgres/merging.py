@@ -17,11 +17,11 @@ from mystira.polyglot.journal import DeadLetter, LetterKind, Merged, Move, Strea
 from mystira.polyglot.merge import Standing, Verdict
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Incoming, Key, Record, Refused, StoredEvent, TooLarge, Unreadable
-from mystira.polyglot.stores.documents import can_exist
+from mystira.polyglot.stores.documents import can_exist, payload_of
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.controls import COLUMNS, control_of_row
 from mystira.polyglot.stores.postgres.copying import Copies, Refusal, Row
-from mystira.polyglot.stores.postgres.letters import add_letters, drop_outlived, payload_of
+from mystira.polyglot.stores.postgres.letters import add_letters, drop_outlived
 from mystira.polyglot.stores.postgres.outbox import copied_through, copy_events
 from mystira.polyglot.stores.postgres.positions import move_position
 from mystira.polyglot.values import is_storable
