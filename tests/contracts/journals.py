@@ -65,9 +65,13 @@ def told(id: str, *seqs: int) -> tuple[StoredEvent, ...]:
 
 
 async def merge(
-    store: RelationalStore, *items: Incoming, move: Move | None = None, collection: Collection[Any] = BRIEFS
+    store: RelationalStore,
+    *items: Incoming,
+    move: Move | None = None,
+    collection: Collection[Any] = BRIEFS,
+    inline: bool = False,
 ) -> Merged:
-    return await store.journal.merge(collection, items, NOW, move)
+    return await store.journal.merge(collection, items, NOW, move, inline=inline)
 
 
 def counts(merged: Merged) -> dict[str, int]:

@@ -346,12 +346,33 @@ async def test_what_the_relay_wrote_is_no_straggler(relational: RelationalStore)
     assert (await note_of(relational), await letters(relational)) == ("mine", [])
 
 
-async def test_a_document_overtaken_by_rows_still_tells_its_events(relational: RelationalStore) -> None:
+async def test_where_rows_lead_an_overtaken_document_is_silent(relational: RelationalStore) -> None:
+    # Whatever a drained cut-over left in documents was told before; what comes later and lost must not speak.
     control = await led_by_rows(relational)
     await relational.journal.write(BRIEFS, brief(4, "mine"), brief(3), control.n)
     merged = await merge(relational, brief(3, "stands", events=told("a", 1)))
-    assert (counts(merged), merged.through) == ({"superseded": 1}, {A: 1})
+    assert (counts(merged), merged.through) == ({"superseded": 1}, {A: 0})
+    assert await drain_events(relational) == []
+
+
+async def test_a_write_that_its_client_repeated_after_the_flip_does_not_speak_twice(
+    relational: RelationalStore,
+) -> None:
+    control = await led_by_rows(relational)
+    repeated = brief(4, "once", epoch=control.epoch, parent=brief(3).stamp, op="the-command", events=told("a", 1))
+    await relational.journal.write(BRIEFS, repeated, brief(3), control.n)
+    late = brief(4, "once", op="the-command", events=told("a", 9))
+    assert counts(await merge(relational, late)) == {"superseded": 1}
     assert await drain_events(relational) == ["event-a-1"]
+
+
+async def test_a_second_write_carries_no_events_and_does_nothing_where_rows_lead(relational: RelationalStore) -> None:
+    control = await begin(relational, DUAL)
+    first = await merge(relational, brief(1, "one", events=told("a", 1)), inline=True)
+    assert (counts(first), await note_of(relational), await drain_events(relational)) == ({"applied": 1}, "one", [])
+    await flip(relational, control, REVERSED)
+    assert counts(await merge(relational, brief(2, "two"), inline=True)) == {"superseded": 1}
+    assert await note_of(relational) == "one"
 
 
 async def test_where_documents_lead_repetition_does_not_touch_the_row(relational: RelationalStore) -> None:

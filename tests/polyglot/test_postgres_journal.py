@@ -147,11 +147,11 @@ async def test_a_merge_in_line_takes_few_round_trips(
     async with postgres_store.connection() as connection:
         asked: list[str] = []
         connection.add_query_logger(lambda record: asked.append(record.query))
-    await merge(postgres_store, brief(2))
+    await merge(postgres_store, brief(2), inline=True)
     assert len(asked) == 2, asked
 
 
-async def test_only_a_merge_without_events_or_position_may_be_forgotten_in_a_crash(
+async def test_only_the_merge_beside_a_save_may_be_forgotten_in_a_crash(
     postgres_store: PostgresStore,
 ) -> None:
     await begin(postgres_store, DUAL)
@@ -166,7 +166,7 @@ async def test_only_a_merge_without_events_or_position_may_be_forgotten_in_a_cra
             assert await connection.fetchval("SHOW synchronous_commit") != "off"
         return any("synchronous_commit" in record.query and record.args[1] is not False for record in asked)
 
-    assert await relaxed(brief(1))
+    assert await relaxed(brief(1), inline=True)
     assert not await relaxed(brief(2, events=told("a", 1)))
     assert not await relaxed(brief(3), move=step("", "1"))
 
