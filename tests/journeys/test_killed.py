@@ -117,7 +117,9 @@ async def die_at_every_step(
 async def told(running: Platform, game: GameSession) -> int:
     """How many facts this game has ever told."""
     collection = running.works.catalog.of(GameSession)
-    record = await running.works.leader(collection).read(collection, Key(game.account_id, game.id))
+    works = running.works
+    leading = works.store_of(await works.leadership.term(collection))
+    record = await leading.read(collection, Key(game.account_id, game.id))
     assert record is not None
     return record.event_seq
 
