@@ -139,7 +139,7 @@ def test_import_says_what_is_wrong_and_keeps_the_good_ones(tmp_path: Path) -> No
     assert "bad.yaml:110:17: error" in ended.stdout or "difficulty" in ended.stdout, ended.stdout
     assert "imported as another-orchard (published, version 1)" in ended.stdout
     again = mystira("content", "import", str(other), "--publish", "--json", data=tmp_path / "data")
-    assert again.returncode == 0 and '"scenario_id": "another-orchard"' in again.stdout, again.stderr
+    assert again.returncode == 0 and '"id": "another-orchard"' in again.stdout, again.stderr
     assert mystira("reset", "--yes", data=tmp_path / "data").returncode == 0
 
 
@@ -183,7 +183,7 @@ def _wait_for(log: Path, text: str) -> None:
     "arguments, code, says",
     [
         (("content", "validate"), 2, "Name one or more story files"),
-        (("content", "validate", "/nowhere.yaml"), 1, "cannot be read"),
+        (("content", "validate", "/nowhere.yaml"), 1, "cannot be opened"),
         (("content", "validate", str(ORCHARD)), 0, "0 errors"),
         (("settings",), 0, "MYSTIRA_PORT"),
         (("nonsense",), 2, "nonsense"),
