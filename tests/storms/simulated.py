@@ -22,7 +22,8 @@ RANGES_MAX = 3
 VERSIONS_KEPT = 5
 FROZEN_S = 3.0
 LONG_S = 1.2
-SLEEPERS, SLEEPERS_IN_DRAIN = 0.005, 0.4
+SLEEPERS, SLEEPERS_IN_DRAIN = 0.02, 0.4
+CONTROL_RATE = 0.03
 LATE_S = 0.3
 
 READ_FAULTS = (*("unavailable", "throttled", "stale") * 3, "frozen")
@@ -115,11 +116,13 @@ class Weather(NamedTuple):
     history: History
     rate: float
 
-    def fault(self, side: str, call: str, faults: tuple[str, ...]) -> str:
-        """Draw what happens to one call; "" is nothing."""
-        label = f"{side}.{call}"
-        if not self.loop.choose(label, self.rate):
+    def fault(self, side: str, call: str, faults: tuple[str, ...], of_control: bool) -> str:
+        """Draw what happens to one call; "" is nothing. Who controls the phases is hit harder, and slept more."""
+        label = f"{side}.{call}.control" if of_control else f"{side}.{call}"
+        if not self.loop.choose(label, CONTROL_RATE if of_control else self.rate):
             return ""
+        if of_control:
+            faults = (*faults, *("frozen",) * 4, *("frozen after",) * (4 if call != "read" else 0))
         return str(self.loop.choose(f"{label}.how", faults))
 
 
@@ -130,7 +133,6 @@ class PlainDocuments(MemoryDocuments):
         super().__init__(clock=clock)
         self.history = history
         self.before: dict[tuple[str, Key], list[Record]] = {}
-        self.watch: Callable[[Collection[Any], Record, Record | None], None] = lambda *about: None
 
     def _container(self, collection: Collection[Any]) -> Any:
         found = self._containers.get(collection.container)
@@ -155,7 +157,6 @@ class PlainDocuments(MemoryDocuments):
             older = self.before.setdefault((collection.name, record.key), [])
             older.append(base)
             del older[:-VERSIONS_KEPT]
-        self.watch(collection, record, base)
 
 
 class PlainRelational(MemoryRelational):
@@ -210,10 +211,13 @@ class Network:
 
     async def _documents_call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
         world = self._world
+        if name == "write":
+            world.watch_the_lease(*args)
         await world.travel(self._side)
-        if name == "write" and not world.calm and args[0] is not CONTROLS and world.puts_to_sleep(args[0]):
-            return await world.sleeper(self._name, method, args)
-        fault = "" if world.calm else world.weather.fault(self._side, name, DOCUMENT_CALLS[name])
+        if not world.calm and name in ("read", "write") and world.puts_to_sleep(name, args[0]):
+            return await world.sleeper(self._name, name, method, args)
+        of_control = bool(args) and args[0] is CONTROLS
+        fault = "" if world.calm else world.weather.fault(self._side, name, DOCUMENT_CALLS[name], of_control)
         if not fault:
             answer = await method(*args, **kwargs)
             if name not in READING:
@@ -268,7 +272,7 @@ class Network:
     async def _relational_call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
         world = self._world
         await world.travel(self._side)
-        fault = "" if world.calm else world.weather.fault(self._side, name, QUERY_FAULTS)
+        fault = "" if world.calm else world.weather.fault(self._side, name, QUERY_FAULTS, name == "change")
         if not fault:
             answer = await method(*args, **kwargs)
             if name not in READING:
@@ -298,7 +302,6 @@ class Wires:
         self.froze = False
         self.broken: list[str] = []
         self.relational.broken = self.broken
-        self.documents.watch = self._watch
         self.down_until = {"docs": 0.0, "pg": 0.0}
         self.delay = Random(loop.seed * 7919 + 1).random
 
@@ -316,15 +319,19 @@ class Wires:
             self.froze = True
             self.loop.freeze(name, at_least_s + self.delay() * FROZEN_S)
 
-    def puts_to_sleep(self, collection: Collection[Any]) -> bool:
-        """Draw whether a process is paused while its write is under way: most of all when a drain has begun."""
+    def puts_to_sleep(self, call: str, collection: Collection[Any]) -> bool:
+        """Draw whether a process is paused while its call is under way: most of all writers when a drain has begun."""
         control = self.relational.control_of.get(collection.name)
-        drains = control is not None and control.state is State.DRAIN and control.leader is Leader.DOCUMENTS
-        return bool(self.loop.choose("sleeper", SLEEPERS_IN_DRAIN if drains else SLEEPERS))
+        if control is None or collection is CONTROLS:
+            return False
+        if call == "read":
+            return control.leader is Leader.RELATIONAL and bool(self.loop.choose("sleeper.read", SLEEPERS))
+        drains = control.state is State.DRAIN and control.leader is Leader.DOCUMENTS
+        return bool(self.loop.choose("sleeper", SLEEPERS_IN_DRAIN if drains else SLEEPERS / 4))
 
-    async def sleeper(self, name: str, method: Any, args: Any) -> Any:
-        """The lease was checked; now the process sleeps, its write arrives late, and both wake up together."""
-        self.seen("slept", args[0], "docs.write")
+    async def sleeper(self, name: str, call: str, method: Any, args: Any) -> Any:
+        """The lease was checked; now the process sleeps, its call arrives late, and both wake up together."""
+        self.seen("slept", args[0], f"docs.{call}")
         asleep_s = LONG_S + self.delay() * FROZEN_S
         answer = self.loop.create_future()
 
@@ -341,13 +348,13 @@ class Wires:
         self.loop.freeze(name, asleep_s)
         return await answer
 
-    def _watch(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
-        """No lease, no write: while PostgreSQL leads, no app writes documents unless it slept through its lease."""
+    def watch_the_lease(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
+        """No lease, no write: once PostgreSQL leads, no app begins to write documents, however long it slept."""
         control = self.relational.control_of.get(collection.name)
-        if control is None or control.leader is Leader.DOCUMENTS or record.writer == "relay" or self.froze:
+        if control is None or control.leader is Leader.DOCUMENTS or record.writer == "relay":
             return
-        if base is None or base.op != record.op:
-            self.broken.append(f"I4: {record.op} was written to the documents under {control.phase} {control.epoch}")
+        if (base is None or base.op != record.op) and not record.op.startswith("adopt/"):
+            self.broken.append(f"I4: {record.op} goes to the documents under {control.phase} {control.epoch}")
 
     async def travel(self, side: str) -> None:
         """Take some time to get there; refused while the store is down."""

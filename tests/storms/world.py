@@ -35,15 +35,16 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
 OLD = ("old", "older", "oldest")
 NEW = "new"
-WRITTEN = ("a", "a", "a", "b", "b", "b", "c", "d", "old")
+WRITTEN = ("a", "a", "a", "a", "a", "b", "b", "c", "d", "old")
 KEYS = ("a", "b", "c", "d", *OLD, NEW)
-FLIPS = 4
+FLIPS = (4, 5)
 IDLE_S = 1.2
 PHASE_S = 3.0
-PATIENCE_S = 400.0
+RELIEF_S = 5.0
+PATIENCE_S = 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
-CHAOS = (*[""] * 14, "kill p0", "kill p1", "kill op", "freeze p0", "freeze p1", "freeze op", "pg down", "docs down")
+CHAOS = (*[""] * 30, "kill p0", "kill p1", "kill op", "freeze p0", "freeze p1", "freeze op", "pg down", "docs down")
 
 
 class Raised(Event, frozen=True, kw_only=True):
@@ -71,8 +72,10 @@ POISONS = Collection(
 CATALOG = Catalog([COUNTERS, EFFECTS, POISONS])
 
 
-async def change(work: Work, key: str, token: str, removes: bool) -> None:
+async def change(work: Work, key: str, token: str, removes: bool, thinks_s: float) -> None:
     counter = await work.get(Counter, key)
+    if thinks_s:
+        await asyncio.sleep(thinks_s)
     if removes and counter is not None:
         work.remove(counter, Raised(token=token))
     else:
@@ -99,6 +102,7 @@ class World:
         self.acked: dict[str, set[str]] = {key: set() for key in KEYS}
         self.ops = 0
         self.filled = False
+        self.flips = self.random.choice(FLIPS)
         self.lives = 0
         self._legacy()
 
@@ -133,11 +137,11 @@ class World:
                 self.loop.kill(name, after_steps=1 + int(random() * 80))
                 self.loop.start("world", self._restart(name, random() * 0.4 + 0.3))
             elif verb_or_side == "freeze":
-                self.wires.freeze(name)
+                self.wires.freeze(name, 2.0 if name == "op" else 0.3)
                 if name == "op":
                     # Whoever waits for a paused coordinator starts another one, and PostgreSQL may be away as well.
                     self.start("op2")
-                    self.wires.down_until["pg"] = self.loop.time() + random() * 4 - 2
+                    self.wires.down_until["pg"] = self.loop.time() + random() * 6 - 2
             else:
                 self.wires.down_until[verb_or_side] = self.loop.time() + random() * 1.5
 
@@ -152,6 +156,7 @@ class Process:
 
     def __init__(self, world: World, name: str, life: int) -> None:
         self.world = world
+        self.name = name
         self.random = Random(world.loop.seed * 1009 + life)
         documents, relational = world.wires.to_documents(name), world.wires.to_relational(name)
         steady = world.loop.time
@@ -218,8 +223,10 @@ class Process:
         """Make one change; tell whether it was acknowledged."""
         self.world.ops += 1
         op = f"op{self.world.ops}"
+        drawn = self.random.random()
+        thinks_s = drawn * 6 if drawn < 0.2 and not self.world.wires.calm else 0.0
         try:
-            await self.works.run_as(Command(op=op), change, key, op, removes)
+            await self.works.run_as(Command(op=op), change, key, op, removes, thinks_s)
         except Problem:
             return False
         self.world.acked[key].add(op)
@@ -227,21 +234,20 @@ class Process:
 
     async def operate(self) -> None:
         """Walk through the phases, forwards and back, until the leader has changed often enough."""
-        await asyncio.sleep(self.random.random())
-        journal, random = self.r.journal, self.random.random
-        while True:
+        random = self.random.random
+        await asyncio.sleep(random())
+        retires_at = self.world.loop.time() + (RELIEF_S if self.name == "op2" else PATIENCE_S)
+        while self.world.loop.time() < retires_at:
             try:
                 row = await self.r.row(COUNTERS)
                 self.world.filled = row.complete
-                if row.epoch >= FLIPS and row.state is State.OPEN:
+                if row.epoch >= self.world.flips and row.state is State.OPEN:
                     self.world.wires.calm = True
                     self.world.loop.counts["walk ms"] += int(self.world.loop.time() * 1000)
                     return
                 target = await self._next(row.phase, random())
                 if target is not None:
                     await change_phase(self.r, COUNTERS, target, actor="op", why="storm", deadline_s=PHASE_S)
-                elif await journal.backfill(COUNTERS.name) is None:
-                    pass
             except Problem:
                 await asyncio.sleep(0.2)
             await asyncio.sleep(random() * 0.1)

@@ -7,7 +7,7 @@ overwrites, it looks for a straggler: a write to the documents that nobody here 
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -90,26 +90,37 @@ class ReverseRelay:
         """Bring one document to its row; return the stamp that the documents now hold for certain."""
         heard = ""
         for _ in range(ROUNDS_MAX):
-            row = await self._relational.read(collection, task.key)
-            if row is None:
+            seen = await self._look(collection, task)
+            if seen.row is None:
                 return task.stamp
-            document = await self._documents.read(collection, task.key)
-            if document is None:
-                await self._documents.write(collection, as_relayed(row), None)
-                return row.stamp
-            if document.token != heard and await self._is_unheard(collection, document):
-                await self._journal.merge(collection, [document], self._clock())
-                heard = document.token
-            elif (document.stamp, document.op) == (row.stamp, row.op):
-                return row.stamp
-            elif not (document.writer == "relay" and is_behind(row, document)):
-                await self._documents.write(collection, as_relayed(row), document)
-                return row.stamp
+            if seen.document is None:
+                await self._documents.write(collection, as_relayed(seen.row), None)
+                return seen.row.stamp
+            if seen.document.token != heard and is_unheard(seen.document, seen.standing):
+                await self._journal.merge(collection, [seen.document], self._clock())
+                heard = seen.document.token
+            elif (seen.document.stamp, seen.document.op) == (seen.row.stamp, seen.row.op):
+                return seen.row.stamp
+            else:
+                await self._documents.write(collection, as_relayed(seen.row), seen.document)
+                return seen.row.stamp
         raise Conflict(f"{collection.name}: the record will not hold still")
 
-    async def _is_unheard(self, collection: Collection[Any], document: Record) -> bool:
-        standing = (await self._journal.standing(collection, [document.key])).get(document.key)
-        return is_unheard(document, standing)
+    async def _look(self, collection: Collection[Any], task: RelayTask) -> "_Seen":
+        """Read the document first and the row last: what was heard of the document is then part of the row.
+
+        The other way round, a relay that was paused in between would write an old row over a newer document.
+        """
+        document = await self._documents.read(collection, task.key)
+        standing = (await self._journal.standing(collection, [task.key])).get(task.key)
+        row = await self._relational.read(collection, task.key)
+        return _Seen(document, standing, row)
+
+
+class _Seen(NamedTuple):
+    document: Record | None
+    standing: Standing | None
+    row: Record | None
 
 
 def is_unheard(document: Record, standing: Standing | None) -> bool:
@@ -122,8 +133,3 @@ def is_unheard(document: Record, standing: Standing | None) -> bool:
 def as_relayed(row: Record) -> Record:
     """Return the row as the relay writes it: its events have been told on the relational side."""
     return msgspec.structs.replace(row, writer="relay", events=(), token="")
-
-
-def is_behind(row: Record, document: Record) -> bool:
-    """Tell whether the document holds a newer version than the row that was read."""
-    return document.stamp > row.stamp
