@@ -42,10 +42,17 @@ class Tally(Entity, frozen=True, kw_only=True):
     total: int = 0
 
 
+class Seat(Entity, frozen=True, kw_only=True):
+    """Only PostgreSQL keeps the places apart."""
+
+    place: str | None = None
+
+
 COUNTERS = Collection(Counter, container="Counters", table="counters")
 LEDGERS = Collection(Ledger, container="Ledgers", table="ledgers", phase=Phase.POSTGRES_ONLY)
 TALLIES = Collection(Tally, container="Tallies", table="tallies")
-COLLECTIONS = (COUNTERS, LEDGERS, TALLIES)
+SEATS = Collection(Seat, container="Seats", table="seats", unique=(("place",),))
+COLLECTIONS = (COUNTERS, LEDGERS, TALLIES, SEATS)
 
 
 async def raise_counter(work: Work, *, kind: type[Counter], id: str, by: int, key: str = "") -> int:
@@ -67,9 +74,10 @@ CALLS = ("read", "write", "search", "count", "feed", "feed_ranges")
 
 
 class Plan:
-    """Which call from now fails, and whether it does its work before that."""
+    """Which call from now fails, and whether it does its work before that; or that every call does."""
 
     def __init__(self) -> None:
+        self.is_down = False
         self.calls: list[str] = []
         self.fail_at: int | None = None
         self.how = "before"
@@ -92,18 +100,25 @@ class Failing:
     def plan(self, at: int | None, how: str = "before") -> None:
         self.planned.calls, self.planned.fail_at, self.planned.how = [], at, how
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def down(self, is_down: bool = True) -> None:
+        self.planned.is_down = is_down
+
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
-        if name not in self._counted:
+        if not asyncio.iscoroutinefunction(method):
             return method
 
-        async def call(*args: Any) -> Any:
+        async def call(*args: Any, **named: Any) -> Any:
             planned = self.planned
+            if planned.is_down:
+                raise Unavailable("planned outage")
+            if name not in self._counted:
+                return await method(*args, **named)
             planned.calls.append(name)
             fails = len(planned.calls) == planned.fail_at
             if fails and planned.how == "before":
                 raise (OutcomeUnknown if name == "write" else Unavailable)("planned, nothing was done")
-            answer = await method(*args)
+            answer = await method(*args, **named)
             if fails:
                 raise (OutcomeUnknown if name == "write" else Unavailable)("planned, it was done")
             return answer

@@ -141,7 +141,7 @@ class Leadership:
             return await self._ask_copy(collection, asked_at)
         if row.leader is Leader.DOCUMENTS:
             return await self._ask_copy(collection, asked_at)
-        return self._open_term(row, asked_at)
+        return await self._row_term(row, asked_at)
 
     async def _ask_copy(self, collection: Collection[Any], asked_at: float) -> Term | None:
         try:
@@ -166,6 +166,14 @@ class Leadership:
         row = await self._journal.control(collection.name)
         if row is None or row.leader is Leader.DOCUMENTS:
             raise Unavailable(f"{collection.name}: the documents, which lead, cannot be reached")
+        return await self._row_term(row, asked_at)
+
+    async def _row_term(self, row: Control, asked_at: float) -> Term | None:
+        """PostgreSQL leads; a drain that nobody finishes holds its writers no longer than its deadline."""
+        if row.state is State.DRAIN and row.deadline is not None and row.deadline <= self._clock():
+            opened = row.opened(row.n + 1)
+            await self._journal.change(row, opened, self._aborted(row, opened))
+            row = opened
         return self._open_term(row, asked_at)
 
     def _open_term(self, control: Control, asked_at: float) -> Term | None:
@@ -189,7 +197,7 @@ class Leadership:
         if row.leader is Leader.DOCUMENTS:
             await heal_copy(self._documents, row)
             raise Conflict(f"{collection.name}: the documents lead again")
-        return self._open_term(row, asked_at)
+        return await self._row_term(row, asked_at)
 
     async def _past_deadline(self, copy: Record) -> bool:
         """Settle a transition that nobody finishes; tell whether the copy may have changed."""
@@ -204,7 +212,7 @@ class Leadership:
             raise Unavailable(f"{told.id}: PostgreSQL knows less than the documents do; an operator must look")
         if told.deadline is None or self._clock() < told.deadline:
             return False
-        await abort(self._journal, self._documents, row, told, self._change(told, "nobody finished it in time"))
+        await abort(self._journal, self._documents, row, told, self._aborted(told, told))
         return True
 
     async def _reopen(self, copy: Record) -> bool:
@@ -215,8 +223,17 @@ class Leadership:
         await write_copy(self._documents, copy, told.opened(told.n + 1))
         return True
 
-    def _change(self, control: Control, why: str) -> Change:
-        return Change(collection=control.id, verb="abort", actor=self._name, why=why, at=self._clock())
+    def _aborted(self, before: Control, after: Control) -> Change:
+        return Change(
+            collection=before.id,
+            verb="abort",
+            actor=self._name,
+            why="nobody finished it in time",
+            at=self._clock(),
+            n=after.n,
+            before=leads(before),
+            after=leads(after),
+        )
 
 
 def lasts(term: Term, now: float) -> bool:

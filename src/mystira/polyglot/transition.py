@@ -69,8 +69,7 @@ async def change_phase(
             raise TransitionRunning(collection=collection.name, target=row.target, coordinator=row.coordinator)
         row = await end_transition(r, collection, actor=actor, why="nobody finished it in time")
     if row.phase is target:
-        await heal_copy(r.documents, row)
-        return row
+        return await _complete(r, collection, row)
     if not row.phase.is_next_to(target):
         raise NotTheNextPhase(collection=collection.name, phase=row.phase, target=target)
     if target.leader is row.leader:
@@ -110,10 +109,16 @@ async def _step(
     complete = target is Phase.DUAL_WRITE_COSMOS_READ
     after = row.opened(await _next_n(r, row), phase=target, copying=dual, complete=complete)
     await r.journal.change(row, after, r.noted("step", row, after, actor, why))
-    if target is Phase.DUAL_WRITE_POSTGRES_READ:
-        await r.journal.relay_refill(collection, after.n)
-    await heal_copy(r.documents, await r.row(collection))
-    return await r.row(collection)
+    return await _complete(r, collection, after)
+
+
+async def _complete(r: Replication, collection: Collection[Any], row: Control) -> Control:
+    """Do what belongs to the phase that the row is in already, as far as a crash left it undone."""
+    if row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete:
+        await r.journal.relay_refill(collection, row.n)
+        row = await r.row(collection)
+    await heal_copy(r.documents, row)
+    return row
 
 
 async def _next_n(r: Replication, row: Control) -> int:
@@ -209,7 +214,11 @@ async def _settle(r: Replication, collection: Collection[Any], draining: Control
     """After trouble: find out whether the flip was committed all the same, else abort it."""
     row = await r.row(collection)
     if row.n == draining.n:
-        row = await end_transition(r, collection, actor=actor, why=reason)
+        try:
+            row = await end_transition(r, collection, actor=actor, why=reason)
+        except Conflict:
+            # It ended at the same moment, by the flip or by a writer who found it overdue: the row tells which.
+            row = await r.row(collection)
     if row.phase is draining.target:
         await heal_copy(r.documents, row)
         return row
