@@ -1,6 +1,7 @@
 """What every journal promises about taking in what comes from the documents."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -28,7 +29,7 @@ from tests.contracts.journals import (
     told,
     waiting,
 )
-from tests.contracts.sample import BRIEFS, TICKETS, Ticket, record_of
+from tests.contracts.sample import BRIEFS, NOW, TICKETS, Ticket, record_of
 
 pytestmark = pytest.mark.anyio
 
@@ -391,3 +392,13 @@ async def test_a_refused_straggler_is_parked_and_tells_nothing_yet(relational: R
     merged = await merge(relational, late, collection=TICKETS)
     assert (counts(merged), merged.through) == ({"parked": 1}, {Key("b", "b"): 0})
     assert await waiting(relational) == []
+
+
+async def test_a_write_that_lost_is_overwritten_by_the_relay(relational: RelationalStore) -> None:
+    control = await led_by_rows(relational)
+    for late in (brief(4, "late", op="late"), brief(0, "plain", op="", parent=Stamp(), stamp=Stamp())):
+        await relational.journal.write(BRIEFS, brief(4, "mine", epoch=1), brief(3), control.n) if late.op else None
+        assert counts(await merge(relational, late)) == {"conflicts": 1}
+        (task,) = await relational.journal.relay_claim(9, NOW + timedelta(hours=1 if late.op else 9), 60)
+        assert task.key == late.key
+        await relational.journal.relay_confirm(BRIEFS, task, Stamp(1, 4))

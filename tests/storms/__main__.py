@@ -1,8 +1,8 @@
-"""`python -m tests.storms --schedule package.module.function --seeds N [--from K] [--processes P]`."""
+"""`python -m tests.storms --seeds N [--from K] [--processes P] [--trace] [MUTANT]`, or any other `--schedule`."""
 
 import sys
 
 from tests.storms.runner import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("tests.storms.invariants.schedule"))

@@ -7,6 +7,7 @@ from mystira.polyglot.journal import LetterKind
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Key
 from tests.storms.loop import StormLoop
+from tests.storms.mutants import guard_taken_away
 from tests.storms.simulated import broken
 from tests.storms.world import (
     COUNTERS,
@@ -24,9 +25,15 @@ from tests.storms.world import (
 )
 
 
-async def schedule(loop: StormLoop, seed: int) -> None:
-    """Run one storm and judge it."""
-    world = World(loop, seed)
+async def schedule(loop: StormLoop, seed: int, mutant: str = "") -> None:
+    """Run one storm and judge it; with one guard taken away if a mutant is named."""
+    with guard_taken_away(mutant):
+        await storm(World(loop, seed))
+
+
+async def storm(world: World) -> None:
+    """Let processes write, carry and move phases through all faults, then let everything come to rest and look."""
+    loop = world.loop
     for name in ("p0", "p1", "op"):
         world.start(name)
     loop.start("chaos", world.chaos())

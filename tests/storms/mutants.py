@@ -246,7 +246,7 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
 
 
 @contextmanager
-def broken(name: str) -> Iterator[None]:
+def guard_taken_away(name: str) -> Iterator[None]:
     """Break one guard while the body runs; "" breaks nothing."""
     with ExitStack() as stack:
         for place, attribute, replacement in MUTANTS[name] if name else ():

@@ -17,6 +17,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import Merged, Move, RelationalStore, Stream, copied
 from mystira.polyglot.merge import UNSTAMPED
+from mystira.polyglot.phases import Leader
 from mystira.polyglot.store import (
     Conflict,
     DocumentStore,
@@ -140,7 +141,8 @@ class RangeReader:
         if not plain:
             return
         control = await self._journal.control(collection.name)
-        if control is None or not control.copying:
+        if control is None or not control.copying or control.leader is Leader.RELATIONAL:
+            # Where PostgreSQL leads, nobody may write documents: the merge keeps such a write as a conflict.
             return
         standing = await self._journal.standing(collection, [record.key for record in plain])
         for record in plain:

@@ -97,6 +97,9 @@ class ReverseRelay:
                 await self._documents.write(collection, as_relayed(seen.row), None)
                 return seen.row.stamp
             if seen.document.token != heard and is_unheard(seen.document, seen.standing):
+                if seen.document.stamp == UNSTAMPED:
+                    # A replica that lags shows what was there before there were stamps; only a write proves it stands.
+                    await self._documents.write(collection, seen.document, seen.document)
                 await self._journal.merge(collection, [seen.document], self._clock())
                 heard = seen.document.token
             elif (seen.document.stamp, seen.document.op) == (seen.row.stamp, seen.row.op):

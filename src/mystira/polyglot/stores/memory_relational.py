@@ -214,6 +214,9 @@ class MemoryRelational(MemoryQueues):
             self._bury(
                 letter_of(collection, record, _REJECTED[verdict], payload_of(collection, record), error, rival), now
             )
+            control = self.control_of.get(collection.name)
+            if row is not None and control is not None and control.phase is Phase.DUAL_WRITE_POSTGRES_READ:
+                self.enqueue(collection.name, record.key, row.record.stamp)
         else:
             self._forget_letters(collection.name, record)
         if row is not None and leader is Leader.RELATIONAL:

@@ -24,6 +24,7 @@ from mystira.polyglot.stores.postgres.copying import Copies, Refusal, Row
 from mystira.polyglot.stores.postgres.letters import add_letters, drop_outlived
 from mystira.polyglot.stores.postgres.outbox import copied_through, copy_events
 from mystira.polyglot.stores.postgres.positions import move_position
+from mystira.polyglot.stores.postgres.relay import enqueue
 from mystira.polyglot.values import is_storable
 
 # An inline merge may be forgotten in a crash: the feed brings it again.
@@ -194,6 +195,12 @@ async def _write_letters(
             letters.append(_letter(page, _REJECTED[one.verdict], one.record, rival, ""))
     if letters:
         await add_letters(connection, letters, page.now)
+    lost = [one for one in judged if one.verdict is Verdict.CONFLICT and one.standing]
+    if page.control.phase is Phase.DUAL_WRITE_POSTGRES_READ:
+        # The documents still hold what lost; the relay puts the row there.
+        await enqueue(
+            connection, page.copies.name, [(one.record.key, one.standing.stamp) for one in lost if one.standing]
+        )
 
 
 async def _drop_letters(connection: Any, page: _Page, judged: Sequence[_Judged]) -> None:

@@ -1,6 +1,8 @@
 """The relay's outbox: the keys whose rows the documents do not hold yet."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import Pending, RelayTask
@@ -50,6 +52,13 @@ SELECT count(*) FILTER (WHERE parked_at IS NULL), count(*) FILTER (WHERE parked_
   count(*) FILTER (WHERE parked_at IS NOT NULL) FROM polyglot.relay_outbox WHERE collection = $1
 """
 
+_ENQUEUE = """
+INSERT INTO polyglot.relay_outbox AS due (collection, partition, id, stamp)
+SELECT $1, k.partition, k.id, k.stamp FROM unnest($2::text[], $3::text[], $4::bigint[]) AS k(partition, id, stamp)
+ON CONFLICT (collection, partition, id) DO UPDATE SET stamp = greatest(due.stamp, excluded.stamp),
+  attempts = 0, next_try_at = NULL, last_error = NULL, parked_at = NULL
+"""
+
 _REFILL = """
 WITH page AS MATERIALIZED (
   SELECT {partition} AS partition, id, _stamp FROM {table} WHERE {follows} ORDER BY {keys} LIMIT $4),
@@ -60,6 +69,14 @@ SELECT partition, id FROM page ORDER BY partition DESC, id DESC LIMIT 1
 """
 
 _COMPLETE = "UPDATE polyglot.control SET complete = true WHERE collection = $1 AND n = $2"
+
+
+async def enqueue(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> None:
+    """Tell the relay, within the caller's transaction, that the documents lack these rows' versions."""
+    if stamps:
+        keys = [key for key, _ in stamps]
+        packed = [stamp.packed for _, stamp in stamps]
+        await connection.execute(_ENQUEUE, name, [key.partition for key in keys], [key.id for key in keys], packed)
 
 
 async def claim(
