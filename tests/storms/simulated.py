@@ -220,7 +220,7 @@ class Network:
         fault = "" if world.calm else world.weather.fault(self._side, name, DOCUMENT_CALLS[name], of_control)
         if not fault:
             answer = await method(*args, **kwargs)
-            if name not in READING:
+            if name not in READING and world.delay() < 0.5:
                 await asyncio.sleep(0)
             return answer
         world.seen(fault, args[0] if args else None, f"{self._side}.{name}")
@@ -275,7 +275,7 @@ class Network:
         fault = "" if world.calm else world.weather.fault(self._side, name, QUERY_FAULTS, name == "change")
         if not fault:
             answer = await method(*args, **kwargs)
-            if name not in READING:
+            if name not in READING and world.delay() < 0.5:
                 await asyncio.sleep(0)
             return answer
         collection = args[0] if args and isinstance(args[0], Collection) else None
@@ -359,8 +359,8 @@ class Wires:
     async def travel(self, side: str) -> None:
         """Take some time to get there; refused while the store is down."""
         drawn = self.delay()
-        if drawn < 0.5:
-            await asyncio.sleep(0 if drawn < 0.35 else drawn * 0.02)
+        if drawn < 0.3:
+            await asyncio.sleep(0 if drawn < 0.2 else drawn * 0.03)
         if self.loop.time() < self.down_until[side]:
             raise Unavailable(f"{side} is down")
 

@@ -13,7 +13,7 @@ from mystira.polyglot import backfill, deadletters
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import State
+from mystira.polyglot.control import Control, State
 from mystira.polyglot.entity import Entity, Event, Stamp
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.leadership import Leadership, Tempo
@@ -37,10 +37,11 @@ OLD = ("old", "older", "oldest")
 NEW = "new"
 WRITTEN = ("a", "a", "a", "a", "a", "b", "b", "c", "d", "old")
 KEYS = ("a", "b", "c", "d", *OLD, NEW)
-FLIPS = (4, 5)
-IDLE_S = 1.2
+FLIPS = (4, 4, 5)
+IDLE_S = 1.6
 PHASE_S = 3.0
 RELIEF_S = 5.0
+BEGUN = 0.6
 PATIENCE_S = 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
@@ -105,6 +106,10 @@ class World:
         self.flips = self.random.choice(FLIPS)
         self.lives = 0
         self._legacy()
+        if self.random.random() < BEGUN:
+            # The copy has been filled before; the walk begins where most of it happens.
+            begun = Control(id=COUNTERS.name, phase=Phase.DUAL_WRITE_COSMOS_READ, copying=True, complete=True)
+            self.wires.relational.control_of[COUNTERS.name] = begun
 
     def clock(self) -> datetime:
         return NOW + timedelta(seconds=self.loop.time())
@@ -177,7 +182,7 @@ class Process:
             Catalog([COUNTERS]), documents, relational, tempo=TEMPO, clock=world.clock, name=f"{name}.{life}"
         )
         self.follower = FeedFollower(
-            [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=6.0, page=5
+            [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=4.0, page=5
         )
         self.relay = ReverseRelay(CATALOG, documents, relational, clock=world.clock, lease_s=1.0)
         self.filler = backfill.Backfiller(self.r, steady=steady, page=2, lease_s=1.0)
@@ -215,7 +220,7 @@ class Process:
         """Change records now and then; remember what was acknowledged."""
         random = self.random.random
         while not self.world.wires.calm:
-            await asyncio.sleep(random() * 0.8)
+            await asyncio.sleep(random() * 0.9)
             key = WRITTEN[int(random() * len(WRITTEN))]
             await self.write_once(key, removes=random() < 0.15)
 
@@ -249,8 +254,8 @@ class Process:
                 if target is not None:
                     await change_phase(self.r, COUNTERS, target, actor="op", why="storm", deadline_s=PHASE_S)
             except Problem:
-                await asyncio.sleep(0.2)
-            await asyncio.sleep(random() * 0.1)
+                await asyncio.sleep(0.4)
+            await asyncio.sleep(0.1 + random() * 0.2)
 
     async def _next(self, phase: Phase, drawn: float) -> Phase | None:
         match phase:

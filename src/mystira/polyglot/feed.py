@@ -98,8 +98,9 @@ class RangeReader:
 
     async def _lease(self, at: tuple[str, str]) -> bool:
         now = self._clock()
-        if at in self._positions and now < self._renew_at[at]:
-            return True
+        if at in self._renew_at and now < self._renew_at[at]:
+            # It is this worker's; or it was another's a moment ago, and need not be asked for again yet.
+            return at in self._positions
         name, range_id = at
         if self._lease_s is None:
             stands = {p.range_id: p.continuation for p in await self._journal.positions(name, self._stream)}
@@ -109,7 +110,8 @@ class RangeReader:
         wanted = Move(self._stream, range_id, "", "")
         continuation = await self._journal.lease_range(name, wanted, self._owner, now, self._lease_s)
         if continuation is None:
-            self.forget(at)
+            self._positions.pop(at, None)
+            self._renew_at[at] = now + timedelta(seconds=self._lease_s / 4)
             return False
         self._positions[at] = continuation
         self._renew_at[at] = now + timedelta(seconds=self._lease_s / 2)
