@@ -26,16 +26,19 @@ BACK_OFF_S_MAX = 60.0
 class OutboxPump:
     """Delivers the outbox to this process's reactions; several processes may pump at once."""
 
-    def __init__(self, works: Works, journal: Journal, reactions: Reactions, *, at_once: int = 8) -> None:
+    def __init__(
+        self, works: Works, journal: Journal, reactions: Reactions, *, at_once: int = 8, lease_s: float = LEASE_S
+    ) -> None:
         self._works = works
         self._journal = journal
         self._reactions = reactions
         self._types = EventTypes(reactions.events)
         self._at_once = asyncio.Semaphore(at_once)
+        self._lease_s = lease_s
 
     async def step(self) -> int:
         """Deliver one batch; return how many facts were settled, retried or parked."""
-        events = await self._journal.claim_events(BATCH, self._works.clock(), LEASE_S)
+        events = await self._journal.claim_events(BATCH, self._works.clock(), self._lease_s)
         if events:
             delivered = await asyncio.gather(*(self._deliver(event) for event in events))
             await self._journal.settle([event for event, done in zip(events, delivered, strict=True) if done])

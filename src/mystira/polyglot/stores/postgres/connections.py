@@ -16,6 +16,8 @@ ACQUIRE_S_MAX = 5.0
 LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # A connection that was told of its end while it was idle refuses the next statement with this.
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     OSError,
     TimeoutError,
