@@ -24,6 +24,9 @@ check: setup-test ## Everything that continuous integration runs: style, types, 
 chaos: setup-test ## Kill real processes and PostgreSQL for three minutes: make chaos ARGS="--seconds 600".
 	@.venv/bin/python -m tests.chaos $(ARGS)
 
+storm: setup-test ## Seeded storms over replication: make storm SEEDS=2000 (FROM=7 begins there).
+	@.venv/bin/python -m tests.storms --seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)
+
 bench: setup-test ## Measure against named peers; writes bench/results.json and bench/RESULTS.md.
 	@.venv/bin/python -m bench
 
