@@ -11,17 +11,14 @@ from tests.storms.schedules import run
 SEEDS = 2_000
 STEPS_MAX = 60_000
 
-# The slowest to be found start where they are known to fail; without luck the search goes on from there.
+# The slowest to be found start where they were seen to fail; after a change of the code the search goes on from there.
+# FROM_ZERO=1 starts all of them at the first seed, as the promise "within 2,000 seeds" is meant.
 FIRST_SEED = {
-    "merge as if documents always led": 130,
-    "stragglers always merged": 126,
-    "only the last op looked at": 205,
-    "lease from a stale read": 130,
-    "lease counted from the answer": 455,
-    "flip by the state's name": 475,
-    "copy moves to any n": 160,
-    "abort the copy first": 585,
-    "nothing refilled from PostgresOnly": 98,
+    "lease from a stale read": 150,
+    "lease counted from the answer": 380,
+    "copy moves to any n": 1_240,
+    "abort the copy first": 610,
+    "no COMMITTING before the flip": 1_510,
 }
 
 
