@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from mystira.polyglot.control import State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import from_document, to_document
 from mystira.polyglot.journal import LetterKind, RelationalStore, Stream
@@ -371,7 +372,10 @@ async def test_a_second_write_carries_no_events_and_does_nothing_where_rows_lead
     control = await begin(relational, DUAL)
     first = await merge(relational, brief(1, "one", events=told("a", 1)), inline=True)
     assert (counts(first), await note_of(relational), await drain_events(relational)) == ({"applied": 1}, "one", [])
-    await flip(relational, control, REVERSED)
+    draining = control.evolve(n=control.n + 1, state=State.DRAIN)
+    await relational.journal.change(control, draining, change_of("drain"))
+    assert counts(await merge(relational, brief(2, "two"), inline=True)) == {"superseded": 1}
+    await flip(relational, draining, REVERSED)
     assert counts(await merge(relational, brief(2, "two"), inline=True)) == {"superseded": 1}
     assert await note_of(relational) == "one"
 

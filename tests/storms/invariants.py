@@ -12,6 +12,7 @@ from tests.storms.simulated import broken
 from tests.storms.world import (
     COUNTERS,
     EFFECTS,
+    FOUL_S,
     KEYS,
     NEW,
     PATIENCE_S,
@@ -39,6 +40,8 @@ async def storm(world: World) -> None:
     loop.start("chaos", world.chaos())
     while not world.wires.calm and loop.time() < PATIENCE_S:
         await asyncio.sleep(1.0)
+        # Faults may hold a transition up for as long as they last. Once they end, so must it.
+        world.wires.fair = world.wires.fair or loop.time() > FOUL_S
         look(world)
     if not world.wires.calm:
         world.wires.calm = True

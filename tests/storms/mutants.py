@@ -167,8 +167,8 @@ async def row_ignores_the_outbox(self: Any, before: Any, after: Any, change: Any
     await CHANGE(self, before, after, change)
 
 
-async def refuse_to_confirm(self: Any, collection: Any, task: Any, sent: Any) -> None:
-    self.relay.pop((collection.name, task.key), None)
+def by_leader(standing: control.Control) -> bool:
+    return standing.leader is Leader.DOCUMENTS
 
 
 async def take_over_under_the_same_n(r: Any, row: Any) -> int:
@@ -241,6 +241,7 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "relay skips tombstones": ((ReverseRelay, "_carry", relay_skips_tombstones),),
     "nothing refilled from PostgresOnly": ((MemoryRelational, "relay_refill", refill_nothing),),
     "the same n for a new transition": ((transition, "_next_n", take_over_under_the_same_n),),
+    "second writes while it drains": ((memory_relational, "takes_second_writes", by_leader),),
     "feed follows nothing": ((feed.FeedFollower, "follow", never_async(0)),),
 }
 

@@ -214,10 +214,10 @@ class Network:
         if name == "write":
             world.watch_the_lease(*args)
         await world.travel(self._side)
-        if not world.calm and name in ("read", "write") and world.puts_to_sleep(name, args[0]):
+        if not world.fair and name in ("read", "write") and world.puts_to_sleep(name, args[0]):
             return await world.sleeper(self._name, name, method, args)
         of_control = bool(args) and args[0] is CONTROLS
-        fault = "" if world.calm else world.weather.fault(self._side, name, DOCUMENT_CALLS[name], of_control)
+        fault = "" if world.fair else world.weather.fault(self._side, name, DOCUMENT_CALLS[name], of_control)
         if not fault:
             answer = await method(*args, **kwargs)
             if name not in READING and world.delay() < 0.5:
@@ -272,7 +272,7 @@ class Network:
     async def _relational_call(self, name: str, method: Callable[..., Awaitable[Any]], args: Any, kwargs: Any) -> Any:
         world = self._world
         await world.travel(self._side)
-        fault = "" if world.calm else world.weather.fault(self._side, name, QUERY_FAULTS, name == "change")
+        fault = "" if world.fair else world.weather.fault(self._side, name, QUERY_FAULTS, name == "change")
         if not fault:
             answer = await method(*args, **kwargs)
             if name not in READING and world.delay() < 0.5:
@@ -298,6 +298,8 @@ class Wires:
         self.documents = PlainDocuments(loop.time, self.history)
         self.documents.reads_are_current = False
         self.relational = PlainRelational(self.history)
+        # Fair: nothing goes wrong any more. Calm: the walk through the phases is over as well.
+        self.fair = False
         self.calm = False
         self.froze = False
         self.broken: list[str] = []
@@ -315,7 +317,7 @@ class Wires:
 
     def freeze(self, name: str, at_least_s: float = 0.3) -> None:
         """Pause a process for longer than its lease, perhaps."""
-        if not self.calm:
+        if not self.fair:
             self.froze = True
             self.loop.freeze(name, at_least_s + self.delay() * FROZEN_S)
 

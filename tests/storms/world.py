@@ -42,7 +42,7 @@ IDLE_S = 1.6
 PHASE_S = 3.0
 RELIEF_S = 5.0
 BEGUN = 0.6
-PATIENCE_S = 150.0
+FOUL_S, PATIENCE_S = 60.0, 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
 CHAOS = (*[""] * 30, "kill p0", "kill p1", "kill op", "freeze p0", "freeze p1", "freeze op", "pg down", "docs down")
@@ -105,6 +105,7 @@ class World:
         self.filled = False
         self.flips = self.random.choice(FLIPS)
         self.lives = 0
+        loop.on_kill(self._killed)
         self._legacy()
         if self.random.random() < BEGUN:
             # The copy has been filled before; the walk begins where most of it happens.
@@ -123,6 +124,9 @@ class World:
             documents._container(COUNTERS).documents[plain.key] = Document(documents._position, plain, None, 1)
 
     def start(self, name: str) -> None:
+        """Start a process unless it lives."""
+        if self.loop.alive(name):
+            return
         self.lives += 1
         process = Process(self, name, self.lives)
         for job in (process.operate,) if name.startswith("op") else (process.carry, process.write):
@@ -131,16 +135,15 @@ class World:
     async def chaos(self) -> None:
         """Kill, freeze and cut off until it is calm."""
         choose, random = self.loop.choose, self.random.random
-        while not self.wires.calm:
+        while not self.wires.fair:
             await asyncio.sleep(0.1 + random() * 0.5)
             what = choose("chaos", CHAOS)
-            if not what or self.wires.calm:
+            if not what or self.wires.fair:
                 continue
             verb_or_side, name = what.split(" ")
             self.wires.seen(what, COUNTERS, "any")
             if verb_or_side == "kill":
                 self.loop.kill(name, after_steps=1 + int(random() * 80))
-                self.loop.start("world", self._restart(name, random() * 0.4 + 0.3))
             elif verb_or_side == "freeze":
                 self.wires.freeze(name, 2.0 if name == "op" else 0.3)
                 if name == "op":
@@ -150,9 +153,13 @@ class World:
             else:
                 self.wires.down_until[verb_or_side] = self.loop.time() + random() * 1.5
 
+    def _killed(self, name: str) -> None:
+        if not self.wires.calm:
+            self.loop.start("world", self._restart(name, self.random.random() * 0.4 + 0.3))
+
     async def _restart(self, name: str, after_s: float) -> None:
         await asyncio.sleep(after_s)
-        if not self.loop.alive(name) and not self.wires.calm:
+        if not self.wires.calm:
             self.start(name)
 
 
@@ -229,7 +236,7 @@ class Process:
         self.world.ops += 1
         op = f"op{self.world.ops}"
         drawn = self.random.random()
-        thinks_s = drawn * 6 if drawn < 0.2 and not self.world.wires.calm else 0.0
+        thinks_s = drawn * 6 if drawn < 0.2 and not self.world.wires.fair else 0.0
         try:
             await self.works.run_as(Command(op=op), change, key, op, removes, thinks_s)
         except Problem:
@@ -247,7 +254,7 @@ class Process:
                 row = await self.r.row(COUNTERS)
                 self.world.filled = row.complete
                 if row.epoch >= self.world.flips and row.state is State.OPEN:
-                    self.world.wires.calm = True
+                    self.world.wires.fair = self.world.wires.calm = True
                     self.world.loop.counts["walk ms"] += int(self.world.loop.time() * 1000)
                     return
                 target = await self._next(row.phase, random())

@@ -190,8 +190,8 @@ class Journal(Protocol):
 
         Conflict, and nothing done, when the position is no longer `move.expected`. Rows change only where the
         collection's copy is kept. What a constraint refuses is parked alone and stops nobody else. `inline` is the
-        best-effort second write of a commit: it carries no events, a crash may forget it, and where PostgreSQL
-        leads by now it does nothing.
+        best-effort second write of a commit: it carries no events, a crash may forget it, and it does nothing once
+        a drain has begun: a straggler would then be in the row while its events are not told.
         """
         ...
 

@@ -156,7 +156,7 @@ class MemoryRelational(MemoryQueues):
         """Judge and take in what came from the documents; see the protocol."""
         name = collection.name
         control = self.control_of.get(name) or Control(id=name, phase=Phase.COSMOS_ONLY)
-        if inline and control.leader is Leader.RELATIONAL:
+        if inline and not takes_second_writes(control):
             return Merged(superseded=len(items))
         if move is not None:
             self.move(name, move, now)
@@ -316,6 +316,11 @@ class MemoryRelational(MemoryQueues):
 
     def _rows(self, collection: Collection[Any]) -> dict[Key, Row]:
         return self.rows.setdefault(collection.name, {})
+
+
+def takes_second_writes(control: Control) -> bool:
+    """Tell whether a merge beside a save may do anything: once a drain has begun, a record comes whole or not at all."""
+    return control.leader is Leader.DOCUMENTS and control.state is State.OPEN
 
 
 def is_open_at(control: Control, n: int) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 
 from mystira.polyglot import merge
+from mystira.polyglot.control import State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import Merged
 from mystira.polyglot.merge import Standing, Verdict
@@ -48,7 +49,9 @@ class Inline:
                 return None
             *columns, has_letters, stamp, op, ops, seen = found
             control = control_of_row(columns)
-            if has_letters or not control.copying or control.leader is not Leader.DOCUMENTS:
+            # Every transition raises `n`, which the write below compares.
+            is_open = control.leader is Leader.DOCUMENTS and control.state is State.OPEN
+            if has_letters or not control.copying or not is_open:
                 return None
             standing = None
             if stamp is not None:

@@ -11,7 +11,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from mystira.polyglot import merge
-from mystira.polyglot.control import Control
+from mystira.polyglot.control import Control, State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterKind, Merged, Move, Stream
 from mystira.polyglot.merge import Standing, Verdict
@@ -105,7 +105,7 @@ async def _merge(
         row = await connection.fetchrow(_CONTROL, copies.name, inline)
         *columns, has_letters, _ = row
         control = control_of_row(columns) if columns[0] else Control(id=copies.name, phase=Phase.COSMOS_ONLY)
-        if inline and control.leader is Leader.RELATIONAL:
+        if inline and (control.leader is Leader.RELATIONAL or control.state is not State.OPEN):
             return Merged(superseded=len(items))
         if move is not None:
             await move_position(connection, copies.name, move, now)
