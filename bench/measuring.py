@@ -1,6 +1,7 @@
 """Rates of competitors in alternating rounds, so that a busy moment of the machine hits them all."""
 
 import asyncio
+import math
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -53,6 +54,46 @@ class Filled(NamedTuple):
     ours_per_s: float
     bare_per_s: float
     memory_mb: float
+
+
+class Seen(NamedTuple):
+    """How long single requests took."""
+
+    requests: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, taken_ms: list[float]) -> "Seen":
+        """Return the summary of what was measured."""
+        ordered = sorted(taken_ms)
+        return cls(len(ordered), *(at_share(ordered, share) for share in (0.5, 0.95, 0.99)))
+
+
+class Beside(NamedTuple):
+    """One line of the fifth table: the same requests with and without something else going on."""
+
+    name: str
+    on: Seen
+    off: Seen
+
+
+class Lag(NamedTuple):
+    """One line of the sixth table: how far a copy was behind its documents."""
+
+    name: str
+    due_per_s: float
+    made_per_s: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    kept_up: bool
+
+
+def at_share(ordered: list[float], share: float) -> float:
+    """Return the value below which this share of them is."""
+    return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
 
 class Clocks:
