@@ -10,16 +10,20 @@ from typing import Any
 
 import uvloop
 
-from bench import content, sessions, store, web
+from bench import content, replication, replication_tables, sessions, store, web
 from bench.measuring import Latency, Row, Taken
 
 HERE = Path(__file__).parent
 
 
-def main(only: str = "") -> None:
-    """Run every measurement, or only `rates`, `load` or `imports`, and keep the others as they were.
+SIZES, MILLION = (10_000, 100_000), 1_000_000
 
-    MYSTIRA_TEST_BENCH_S sets the seconds for each (default 10).
+
+def main(only: str = "", *options: str) -> None:
+    """Run every measurement, or only `rates`, `load`, `imports` or `replication`, and keep the others as they were.
+
+    MYSTIRA_TEST_BENCH_S sets the seconds for each (default 10). `replication --million` fills a copy of a million
+    documents as well, which takes some minutes; otherwise that line is kept.
     """
     seconds = float(os.environ.get("MYSTIRA_TEST_BENCH_S", "10"))
     kept: dict[str, Any] = json.loads((HERE / "results.json").read_text())
@@ -43,12 +47,31 @@ def main(only: str = "") -> None:
         # One run of seconds has no peer beside it, so it tells how busy the machine was with other things.
         busy = {"load_before": round(os.getloadavg()[0], 1)}
         kept["imports"] = {**about, **busy, "taken": [one._asdict() for one in uvloop.run(content.measure())]}
+    if only in ("", "replication"):
+        print(f"Measuring {replication.__name__} ...", flush=True)
+        kept["replication"] = {**about, **_replication(seconds, kept.get("replication", {}), "--million" in options)}
     (HERE / "results.json").write_text(json.dumps(kept, indent=2) + "\n")
     text = table([Row(**row) for row in kept["rows"]], kept)
     text += "\n" + latency_table([Latency(**one) for one in kept["load"]["latencies"]], kept["load"])
     text += "\n" + imports_table([Taken(**one) for one in kept["imports"]["taken"]], kept["imports"])
+    if "replication" in kept:
+        text += "\n" + replication_tables.tables(kept["replication"])
     (HERE / "RESULTS.md").write_text(text)
     print(text)
+
+
+def _replication(seconds: float, before: dict[str, Any], million: bool) -> dict[str, Any]:
+    sizes = [*SIZES, MILLION] if million else list(SIZES)
+    filled = [one._asdict() for one in uvloop.run(replication.measure_filling(sizes))]
+    if not million:
+        filled += [one for one in before.get("filled", []) if one["documents"] == MILLION]
+    measured = uvloop.run(replication.measure(seconds))
+    return {
+        "filled": filled,
+        "saves": [one._asdict() for one in measured.saves],
+        "reads": [{"name": one.name, "on": one.on._asdict(), "off": one.off._asdict()} for one in measured.reads],
+        "lags": [one._asdict() for one in measured.lags],
+    }
 
 
 def table(rows: list[Row], about: dict[str, Any]) -> str:
@@ -102,4 +125,4 @@ def imports_table(taken: list[Taken], about: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2])
+    main(*sys.argv[1:])

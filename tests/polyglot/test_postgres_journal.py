@@ -204,3 +204,17 @@ async def test_a_refill_of_many_pages_misses_nobody(
     assert len(await postgres_store.journal.relay_claim(100, NOW, 60)) == 10
     control = await postgres_store.journal.control(BRIEFS.name)
     assert isinstance(control, Control) and control.complete
+
+
+async def test_a_claim_takes_no_more_than_asked_for_even_by_a_plan_of_when_all_was_empty(
+    postgres_store: PostgresStore, other: Any
+) -> None:
+    await other.execute("VACUUM ANALYZE polyglot.event_outbox")
+    for _ in range(8):
+        # After some calls the server keeps a plan, and keeps it when there is more.
+        assert await postgres_store.journal.claim_events(5, NOW, 30) == []
+    await other.execute(
+        "INSERT INTO polyglot.event_outbox (event_id, collection, partition, id, seq, type, body, occurred_at, "
+        "correlation_id) SELECT n, 'Briefs', n, n, 1, 'Happened', '{}', now(), '' FROM generate_series(1, 200) AS n"
+    )
+    assert len(await postgres_store.journal.claim_events(5, NOW, 30)) == 5

@@ -28,6 +28,7 @@ from mystira.polyglot.store import (
     Record,
     StoreError,
     Throttled,
+    Unreadable,
 )
 
 log = structlog.get_logger(__name__)
@@ -139,7 +140,8 @@ class RangeReader:
 
     async def _adopt(self, collection: Collection[Any], items: Sequence[FeedItem]) -> None:
         """Stamp what software without stamps wrote; it comes by again, stamped. Before the position moves on."""
-        plain = [item.record for item in items if isinstance(item.record, Record) and item.record.stamp == UNSTAMPED]
+        records = [item.record for item in items if not isinstance(item.record, Unreadable)]
+        plain = [record for record in records if record.stamp == UNSTAMPED]
         if not plain:
             return
         control = await self._journal.control(collection.name)
@@ -163,9 +165,11 @@ class RangeReader:
             return
 
     async def _prune(self, collection: Collection[Any], items: Iterable[FeedItem], through: Mapping[Key, int]) -> None:
+        if not through:
+            return
         for item in items:
             record = item.record
-            if not isinstance(record, Record) or not copied(record.events, through.get(record.key, 0)):
+            if isinstance(record, Unreadable) or not copied(record.events, through.get(record.key, 0)):
                 continue
             pending = record.events[len(copied(record.events, through[record.key])) :]
             try:

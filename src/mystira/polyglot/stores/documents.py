@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -11,9 +12,11 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.envelope import from_document, to_document, unreadable
 from mystira.polyglot.query import AllOf, Compare, Where
 from mystira.polyglot.store import Incoming, Key, Record, Throttled, TooLarge
+from mystira.polyglot.stores.reading import RecordDecoder
 from mystira.polyglot.values import is_text, refuse_unstorable
 
 DOCUMENT_BYTES_MAX = 2 * 1024 * 1024
+DECODERS_MAX = 512
 
 # The model of charges, in request units, after Azure Cosmos DB's: a point read of 1 KB costs 1, a write about five
 # times as much, a query a base plus what it reads, and the base again where it crosses partitions. Every started KB
@@ -43,13 +46,22 @@ def dump(collection: Collection[Any], record: Record) -> bytes:
     return body
 
 
+@lru_cache(maxsize=DECODERS_MAX)
+def decoder_of(collection: Collection[Any]) -> RecordDecoder:
+    """Return the decoder of a collection, made once."""
+    return RecordDecoder(collection)
+
+
 def load(collection: Collection[Any], body: str | bytes, token: str) -> Record:
     """Return the record of a document in JSON."""
-    return from_document(collection, _decode(body), token)
+    return decoder_of(collection).decode(body, token) or from_document(collection, _decode(body), token)
 
 
 def load_item(collection: Collection[Any], body: str | bytes, token: str) -> Incoming:
     """Return the record of a document as the feed shows it: one that does not fit its collection stops nobody else."""
+    record = decoder_of(collection).decode(body, token)
+    if record is not None:
+        return record
     document = _decode(body)
     try:
         return from_document(collection, document, token)

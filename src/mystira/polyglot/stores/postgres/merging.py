@@ -155,18 +155,20 @@ def _newest(items: Sequence[Incoming]) -> _Newest:
 
 
 async def _take_round(connection: Any, page: _Page, items: Sequence[Incoming]) -> tuple[Counter[str], set[_Version]]:
-    records = [item for item in items if isinstance(item, Record)]
     unreadable = [item for item in items if isinstance(item, Unreadable)]
+    # Asked this way round, because it is asked of every document: Unreadable is the plain class of the two.
+    records = [item for item in items if not isinstance(item, Unreadable)]
     strange = [record for record in records if not can_exist(record.key)]
     possible = [record for record in records if can_exist(record.key)] if strange else records
     standing = await page.copies.standing(connection, [record.key for record in possible], lock=True)
-    judged = [_judge(record, standing.get(record.key), page) for record in possible]
+    leader = page.control.leader
+    judged = [_judge(record, standing.get(record.key), leader) for record in possible]
     verdicts = Counter(one.verdict for one in judged)
     refused = [Refusal(record, "its key cannot be stored") for record in strange]
     refused += await _apply(connection, page, [one.record for one in judged if one.verdict is Verdict.APPLY])
     gone = {refusal.record.key for refusal in refused}
     await _write_letters(connection, page, judged, refused, unreadable)
-    await _drop_letters(connection, page, [one for one in judged if one.record.key not in gone])
+    await _drop_letters(connection, page, [one for one in judged if one.record.key not in gone] if gone else judged)
     if not page.documents_lead:
         await page.copies.see(connection, _newly_seen(judged))
     counts = Counter(
@@ -189,7 +191,8 @@ async def _write_letters(
     letters = [_letter(page, LetterKind.MERGE, refusal.record, {}, refusal.error) for refusal in refused]
     letters += [_of_unreadable(page, item) for item in unreadable]
     for one in judged:
-        if one.verdict in _REJECTED:
+        # Almost all are applied, and looking a verdict up costs more than this.
+        if one.verdict is not Verdict.APPLY and one.verdict in _REJECTED:
             stands = await page.copies.row_of(connection, one.record.key)
             rival = payload_of(page.copies.rows.collection, stands) if stands else {}
             letters.append(_letter(page, _REJECTED[one.verdict], one.record, rival, ""))
@@ -204,14 +207,16 @@ async def _write_letters(
 
 
 async def _drop_letters(connection: Any, page: _Page, judged: Sequence[_Judged]) -> None:
+    if not page.has_letters:
+        return
     outlived = [(one.record.key, one.record.stamp) for one in judged if one.verdict in _SETTLED]
-    if page.has_letters and outlived:
+    if outlived:
         await drop_outlived(connection, page.copies.name, outlived)
 
 
-def _judge(record: Record, standing: Standing | None, page: _Page) -> _Judged:
+def _judge(record: Record, standing: Standing | None, leader: Leader) -> _Judged:
     # Through the module, so that a test can take a guard away.
-    return _Judged(record, merge.judge(record, standing, page.control.leader), standing)
+    return _Judged(record, merge.judge(record, standing, leader), standing)
 
 
 def _newly_seen(judged: Sequence[_Judged]) -> list[tuple[Key, Stamp]]:
@@ -242,7 +247,8 @@ async def _apply(connection: Any, page: _Page, records: Sequence[Record]) -> lis
 def _silent(page: _Page, judged: Sequence[_Judged], refused: set[Key]) -> set[_Version]:
     """Return whose events are not told: those of rejected writes stay in their letters, until a person decides."""
     leader = page.control.leader
-    silent = {_version(one.record) for one in judged if not merge.tells(one.verdict, leader)}
+    hushed = [verdict for verdict in {one.verdict for one in judged} if not merge.tells(verdict, leader)]
+    silent = {_version(one.record) for one in judged if one.verdict in hushed} if hushed else set[_Version]()
     if not page.documents_lead:
         silent |= {_version(one.record) for one in judged if one.record.key in refused}
     return silent
@@ -256,7 +262,7 @@ async def _tell(
     connection: Any, page: _Page, items: Sequence[Incoming], silent: set[_Version], telling: bool
 ) -> Mapping[Key, int]:
     """Copy the events that may be told; return for each key with events how far they have been copied."""
-    with_events = [item for item in items if isinstance(item, Record) and item.events and can_exist(item.key)]
+    with_events = [item for item in items if not isinstance(item, Unreadable) and item.events and can_exist(item.key)]
     if not with_events:
         return {}
     told: dict[Key, list[StoredEvent]] = {}

@@ -46,8 +46,9 @@ WHERE collection = $1 AND (partition, id) IN (SELECT * FROM unnest($2::text[], $
 """
 
 # Leases the first unsettled event of each key, the oldest keys first; an event set aside holds its key's later ones.
+# Materialized, for a plan may otherwise run the choice once for each row that it updates, and lease them all.
 CLAIM = """
-UPDATE polyglot.event_outbox SET claimed_until = $3 WHERE position IN (
+WITH chosen AS MATERIALIZED (
   SELECT position FROM polyglot.event_outbox AS o
   WHERE parked_at IS NULL AND (next_try_at IS NULL OR next_try_at <= $2)
     AND (claimed_until IS NULL OR claimed_until <= $2)
@@ -56,7 +57,8 @@ UPDATE polyglot.event_outbox SET claimed_until = $3 WHERE position IN (
       WHERE earlier.collection = o.collection AND earlier.partition = o.partition AND earlier.id = o.id
         AND earlier.seq < o.seq)
   ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED)
-RETURNING position, event_id, collection, partition, id, seq, type, body, occurred_at, correlation_id, attempts
+UPDATE polyglot.event_outbox AS o SET claimed_until = $3 FROM chosen WHERE o.position = chosen.position
+RETURNING o.position, event_id, collection, partition, id, seq, type, body, occurred_at, correlation_id, attempts
 """
 
 # Forgets delivered events.

@@ -1,16 +1,17 @@
 """Records as rows: one native column a field, the bookkeeping in columns that start with an underscore."""
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from mystira.polyglot.collection import VALUE_CHECKS, Collection
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.fields import SCALARS, Convert
+from mystira.polyglot.fields import SCALARS, Convert, FieldKind
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.postgres.query import quoted
-from mystira.polyglot.values import is_storable, is_text, refuse_unstorable
+from mystira.polyglot.values import are_texts, is_storable, is_storable_list, is_text, refuse_unstorable
 
 BOOKKEEPING = {
     "_stamp": "bigint NOT NULL",
@@ -49,6 +50,14 @@ class Rows:
         self.table = quoted(collection.table)
         self._columns = [_column(field) for field in collection.fields]
         self.names = [*(column.name for column in self._columns), *BOOKKEEPING]
+        self._values = _getter([column.name for column in self._columns])
+        # Plain texts are checked together; every other column has a check or a form of its own.
+        self._texts = [at for at, column in enumerate(self._columns) if column.is_fine is is_text]
+        self._others = [
+            (at, name, encode, is_fine)
+            for at, (name, encode, _, is_fine) in enumerate(self._columns)
+            if is_fine is not is_text
+        ]
         self.keys = collection.key_fields
         self.width = len(self.names)
         self.columns = ", ".join(map(quoted, self.names))
@@ -76,18 +85,17 @@ class Rows:
 
     def parameters(self, record: Record) -> list[Any]:
         """Return a record's columns; raises ValueError naming the field that no store could keep."""
-        _refuse_bookkeeping(record)
         entity = record.entity
-        values: list[Any] = []
-        for name, encode, _, is_fine in self._columns:
-            value = None if entity is None else getattr(entity, name)
+        values: list[Any] = [None] * len(self._columns) if entity is None else list(self._values(entity))
+        self._refuse_texts(record, values)
+        for at, name, encode, is_fine in self._others:
+            value = values[at]
             if value is not None:
                 if not is_fine(value):
                     refuse_unstorable(name, value)
                 if encode is not None:
-                    value = encode(value)
-            values.append(value)
-        if record.entity is None:
+                    values[at] = encode(value)
+        if entity is None:
             self._name_the_key(values, record.key)
         values += (
             record.stamp.packed,
@@ -156,6 +164,19 @@ class Rows:
             extra={} if extra == "{}" else msgspec.json.decode(extra),
         )
 
+    def _refuse_texts(self, record: Record, values: list[Any]) -> None:
+        if record.extra or record.handled or record.events:
+            _refuse_bookkeeping(record)
+        texts = [record.op, *record.key]
+        texts += [value for at in self._texts if (value := values[at]) is not None]
+        # One look at all of them together; only where it finds something each is looked at alone.
+        if are_texts(texts):
+            return
+        _refuse_bookkeeping(record)
+        for at in self._texts:
+            if values[at] is not None and not is_text(values[at]):
+                refuse_unstorable(self.names[at], values[at])
+
     def _name_the_key(self, values: list[Any], key: Key) -> None:
         names = [column.name for column in self._columns]
         values[names.index("id")] = key.id
@@ -192,7 +213,15 @@ def _column(field: Any) -> _Column:
         # Enumerations hold fixed values of the right kind; whatever else is checked by its kind.
         is_fine = is_storable if encode is not None else VALUE_CHECKS[field.kind]
         return _Column(field.name, encode, None, is_fine)
-    return _Column(field.name, _to_json(field.to_document), _from_json(field.from_document), is_storable)
+    is_fine = is_storable_list if field.kind is FieldKind.TEXTS else is_storable
+    return _Column(field.name, _to_json(field.to_document), _from_json(field.from_document), is_fine)
+
+
+def _getter(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) == 1:
+        (name,) = names
+        return lambda entity: (getattr(entity, name),)
+    return attrgetter(*names)
 
 
 def _refuse_bookkeeping(record: Record) -> None:
