@@ -315,6 +315,15 @@ async def test_a_straggler_beside_a_newer_write_is_kept_with_what_stands(
     assert letter.rival == to_document(BRIEFS, brief(4, "mine", epoch=1, parent=Stamp(0, 3)))
 
 
+@pytest.mark.parametrize("phase, waits", [(REVERSED, 1), (POSTGRES, 0)])
+async def test_a_document_that_lost_is_brought_back_by_the_relay(
+    relational: RelationalStore, phase: str, waits: int
+) -> None:
+    await led_by_rows(relational, phase)
+    await merge(relational, brief(0, "unstamped"))
+    assert (await relational.journal.relay_pending(BRIEFS.name)).waiting == waits
+
+
 async def test_the_events_of_a_conflict_are_never_told(relational: RelationalStore) -> None:
     control = await led_by_rows(relational)
     await relational.journal.write(BRIEFS, brief(4, "mine", epoch=1, parent=Stamp(0, 3)), brief(3), control.n)

@@ -259,6 +259,14 @@ async def test_a_parked_task_waits_until_its_key_is_written_again(relational: Re
     assert (again.stamp, again.attempts) == (Stamp(0, 2), 0)
 
 
+async def test_a_parked_task_goes_again_when_a_person_says_so(relational: RelationalStore) -> None:
+    await written(relational, "a")
+    (task,) = await tasks(relational)
+    await relational.journal.relay_retry(task, "too large", None)
+    await relational.journal.relay_retry(task, "mended", NOW)
+    assert [again.key for again in await tasks(relational, at_s=90)] == [task.key]
+
+
 async def test_the_failure_of_an_older_write_does_not_park_the_newer(relational: RelationalStore) -> None:
     control = await written(relational, "a")
     (task,) = await tasks(relational)

@@ -173,6 +173,7 @@ class Backfiller:
         self._r = r
         self._steady = steady
         self._sleep: Callable[[float], Awaitable[None]] = r.sleep
+        self._rests_until: dict[str, float] = {}
         self._reader = RangeReader(
             r.documents,
             r.relational,
@@ -196,27 +197,37 @@ class Backfiller:
         row = await self._r.row(collection)
         if not row.copying or row.state is not State.OPEN:
             return 0
+        ranges = await self._reader.ranges(collection)
         positions = await self._r.journal.positions(collection.name, Stream.BACKFILL)
         done = {position.range_id for position in positions if position.caught_up}
-        todo = [range_id for range_id in await self._r.documents.feed_ranges(collection) if range_id not in done]
+        todo = [range_id for range_id in ranges if range_id not in done]
         if not todo:
             return await self._finish(collection, job)
         return sum([await self._page(collection, job, range_id) for range_id in todo])
 
     async def _page(self, collection: Collection[Any], job: Backfill, range_id: str) -> int:
+        if await self._is_resting(collection):
+            return 0
         began = self._steady()
         try:
-            took = await self._reader.take(collection, range_id)
+            took = await self._reader.take(collection, range_id, _page_limit(job))
         except Throttled as throttled:
             await self._sleep(throttled.retry_after_s)
             return 1
         seconds = self._steady() - began
         pause_s = _pause(job, took.charge, seconds)
-        if took.seen:
-            await self._r.journal.backfill_add(collection.name, took.seen, seconds + pause_s)
-        if pause_s > 0:
-            await self._sleep(pause_s)
+        self._rests_until[collection.name] = began + seconds + pause_s
+        if took.carried:
+            await self._r.journal.backfill_add(collection.name, took.carried, seconds + pause_s)
+        await self._is_resting(collection)
         return took.seen
+
+    async def _is_resting(self, collection: Collection[Any]) -> bool:
+        """Rest a while where budgets ask for it, but not so long that nobody could pause or throttle meanwhile."""
+        left_s = self._rests_until.get(collection.name, 0.0) - self._steady()
+        if left_s > 0:
+            await self._sleep(min(left_s, PAUSE_S_MAX))
+        return left_s > PAUSE_S_MAX
 
     async def _finish(self, collection: Collection[Any], job: Backfill) -> int:
         """Every range has been read to its end: the copy holds everything."""
@@ -237,7 +248,12 @@ def _pause(job: Backfill, charge: float, seconds: float) -> float:
     slow_by = seconds * 1000 / job.latency_ms if job.latency_ms else 0.0
     # A page that took twice as long as wished is followed by a rest twice as long as the page.
     latency = seconds * slow_by if slow_by > 1 else 0.0
-    return min(max(units, latency, 0.0), PAUSE_S_MAX)
+    return max(units, min(latency, PAUSE_S_MAX), 0.0)
+
+
+def _page_limit(job: Backfill) -> int | None:
+    # A document costs a unit or so: a page that used up many seconds' budget at once would be felt by everybody else.
+    return None if job.units_per_s is None else max(1, int(job.units_per_s))
 
 
 async def run_to_end(r: Replication, collection: Collection[Any], worker: Backfiller) -> Progress:

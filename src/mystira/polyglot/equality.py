@@ -19,7 +19,11 @@ async def is_caught_up(r: Replication, collection: Collection[Any]) -> bool:
     positions = await r.journal.positions(collection.name, Stream.FOLLOW)
     at = {position.range_id: position.continuation for position in positions}
     for range_id in await r.documents.feed_ranges(collection):
-        if (await r.documents.feed(collection, range_id, at.get(range_id, ""), 1)).items:
+        try:
+            page = await r.documents.feed(collection, range_id, at.get(range_id, ""), 1)
+        except RangeGone:
+            return False
+        if page.items:
             return False
     return True
 

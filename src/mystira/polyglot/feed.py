@@ -14,11 +14,11 @@ import msgspec
 import structlog
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import Merged, Move, RelationalStore, Stream, copied
+from mystira.polyglot.journal import Merged, Move, RangePosition, RelationalStore, Stream, copied
 from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.store import (
+    RECENT_OPS_MAX,
     Conflict,
     DocumentStore,
     FeedItem,
@@ -39,11 +39,19 @@ BACK_OFF_S, BACK_OFF_S_MAX = 0.25, 30.0
 
 
 class Took(NamedTuple):
-    """What reading one page came to. `caught_up`: the range held nothing more just then."""
+    """What reading one page came to: how many of its changes were carried over, and its cost in request units.
 
-    seen: int
+    `again`: the position was moved by somebody else, so the range is worth another look at once.
+    """
+
+    carried: int
     charge: float = 0.0
-    caught_up: bool = False
+    again: bool = False
+
+    @property
+    def seen(self) -> int:
+        """How much there was to do; 0 means that the range held nothing new."""
+        return self.carried or int(self.again)
 
 
 class RangeReader:
@@ -61,6 +69,7 @@ class RangeReader:
         lease_s: float | None = LEASE_S,
     ) -> None:
         self._documents = documents
+        self._relational = relational
         self._journal = relational.journal
         self._stream = stream
         self._owner = owner
@@ -69,27 +78,44 @@ class RangeReader:
         self._lease_s = lease_s
         self._positions: dict[tuple[str, str], str] = {}
         self._renew_at: dict[tuple[str, str], datetime] = {}
+        self._ranges: dict[str, Sequence[str]] = {}
+        self._written = 0.0
 
-    async def take(self, collection: Collection[Any], range_id: str) -> Took:
+    async def ranges(self, collection: Collection[Any]) -> Sequence[str]:
+        """Return the ranges there are now; where one was split, its successors go on where it stood."""
+        ranges = await self._documents.feed_ranges(collection)
+        if self._ranges.get(collection.name) != ranges:
+            for position in await self._journal.positions(collection.name, self._stream):
+                if position.range_id not in ranges:
+                    await self._look_for_split(collection, position)
+            self._ranges[collection.name] = ranges
+        return ranges
+
+    async def _look_for_split(self, collection: Collection[Any], position: RangePosition) -> None:
+        try:
+            await self._documents.feed(collection, position.range_id, position.continuation, 1)
+        except RangeGone as gone:
+            await self._journal.split_range(collection.name, self._stream, position.range_id, gone.successors)
+
+    async def take(self, collection: Collection[Any], range_id: str, limit: int | None = None) -> Took:
         """Carry one page over; nothing where another worker has the range."""
         at = (collection.name, range_id)
         if at not in self._positions and not await self._lease(at):
             return Took(0)
         position = self._positions[at]
         try:
-            page = await self._documents.feed(collection, range_id, position, self._page)
+            page = await self._documents.feed(collection, range_id, position, min(limit or self._page, self._page))
         except RangeGone as gone:
             await self._journal.split_range(collection.name, self._stream, range_id, gone.successors)
             self.forget(at)
-            return Took(1)
-        caught_up = not page.has_more
-        if page.continuation == position and not (self._stream is Stream.BACKFILL and caught_up):
+            return Took(0, again=True)
+        if page.continuation == position and (page.has_more or self._stream is Stream.FOLLOW):
             # Nothing is new, so nobody needs to know whose range it is: an idle worker costs PostgreSQL nothing.
-            return Took(0, page.charge, caught_up)
+            return Took(0, page.charge)
         if not await self._lease(at):
             return Took(0, page.charge)
         if self._positions[at] != position:
-            return Took(1, page.charge)
+            return Took(0, page.charge, again=True)
         return await self._carry(collection, at, page)
 
     def forget(self, at: tuple[str, str]) -> None:
@@ -119,6 +145,7 @@ class RangeReader:
         return True
 
     async def _carry(self, collection: Collection[Any], at: tuple[str, str], page: FeedPage) -> Took:
+        self._written = 0.0
         await self._adopt(collection, page.items)
         move = Move(self._stream, at[1], self._positions[at], page.continuation, not page.has_more)
         try:
@@ -126,14 +153,14 @@ class RangeReader:
         except Conflict:
             # Another worker has this page; what it stored is where to go on.
             self.forget(at)
-            return Took(1, page.charge)
+            return Took(0, page.charge + self._written, again=True)
         except StoreError:
             # Whether it was committed is not known; the stored position tells.
             self.forget(at)
             raise
         self._positions[at] = page.continuation
         await self._prune(collection, page.items, merged.through)
-        return Took(len(page.items), page.charge, not page.has_more)
+        return Took(len(page.items), page.charge + self._written)
 
     async def _commit(self, collection: Collection[Any], items: Sequence[FeedItem], move: Move) -> Merged:
         return await self._journal.merge(collection, [item.record for item in items], self._clock(), move)
@@ -150,16 +177,17 @@ class RangeReader:
             return
         standing = await self._journal.standing(collection, [record.key for record in plain])
         for record in plain:
-            stood = standing.get(record.key)
-            if stood is not None:
+            if record.key in standing:
                 log.warning("stamp_stripped", collection=collection.name)
-            await self._stamp(collection, record, stood.stamp if stood else Stamp(), control.epoch)
+            row = await self._relational.read(collection, record.key) if record.key in standing else None
+            await self._stamp(collection, after_stripping(record, row) if row else record, control.epoch)
 
-    async def _stamp(self, collection: Collection[Any], record: Record, parent: Stamp, epoch: int) -> None:
-        op = f"adopt/{record.token}/{parent.packed}"
-        stamped = msgspec.structs.replace(record, stamp=parent.next(epoch), parent=parent, op=op)
+    async def _stamp(self, collection: Collection[Any], record: Record, epoch: int) -> None:
+        op = f"adopt/{record.token}/{record.parent.packed}"
+        stamped = msgspec.structs.replace(record, stamp=record.parent.next(epoch), op=op)
         try:
             await self._documents.write(collection, stamped, record)
+            self._written += self._documents.last_charge
         except Conflict:
             # It was written meanwhile and comes by again.
             return
@@ -174,9 +202,24 @@ class RangeReader:
             pending = record.events[len(copied(record.events, through[record.key])) :]
             try:
                 await self._documents.write(collection, msgspec.structs.replace(record, events=pending), record)
+                self._written += self._documents.last_charge
             except StoreError:
                 # Pruning is lazy: copied events do no harm in their document, and the next change takes them along.
                 continue
+
+
+def after_stripping(stripped: Record, row: Record) -> Record:
+    """Return a document whose bookkeeping somebody threw away, going on from what the copy knows of it.
+
+    Without its count of events the next ones would pass for those that were told long ago.
+    """
+    return msgspec.structs.replace(
+        stripped,
+        parent=row.stamp,
+        recent_ops=(row.op, *row.recent_ops)[:RECENT_OPS_MAX],
+        handled=row.handled,
+        event_seq=row.event_seq,
+    )
 
 
 class FeedFollower:
@@ -212,7 +255,7 @@ class FeedFollower:
     async def follow(self, collection: Collection[Any]) -> int:
         """Take one page of every range of one collection. A range in trouble rests; the others go on."""
         seen = 0
-        for range_id in await self._documents.feed_ranges(collection):
+        for range_id in await self._reader.ranges(collection):
             at = (collection.name, range_id)
             if at in self._rests_until and self._clock() < self._rests_until[at]:
                 continue

@@ -88,7 +88,7 @@ class ReverseRelay:
 
     async def _carry(self, collection: Collection[Any], task: RelayTask) -> Stamp:
         """Bring one document to its row; return the stamp that the documents now hold for certain."""
-        heard = ""
+        heard: Record | None = None
         for _ in range(ROUNDS_MAX):
             seen = await self._look(collection, task)
             if seen.row is None:
@@ -96,12 +96,12 @@ class ReverseRelay:
             if seen.document is None:
                 await self._documents.write(collection, as_relayed(seen.row), None)
                 return seen.row.stamp
-            if seen.document.token != heard and is_unheard(seen.document, seen.standing):
+            if _content(seen.document) != heard and is_unheard(seen.document, seen.standing):
                 if seen.document.stamp == UNSTAMPED:
                     # A replica that lags shows what was there before there were stamps; only a write proves it stands.
                     await self._documents.write(collection, seen.document, seen.document)
                 await self._journal.merge(collection, [seen.document], self._clock())
-                heard = seen.document.token
+                heard = _content(seen.document)
             elif (seen.document.stamp, seen.document.op) == (seen.row.stamp, seen.row.op):
                 return seen.row.stamp
             else:
@@ -131,6 +131,11 @@ def is_unheard(document: Record, standing: Standing | None) -> bool:
     if standing is None or document.stamp == UNSTAMPED or document.events:
         return True
     return is_straggler(document, standing)
+
+
+def _content(document: Record) -> Record:
+    # The proof that a document stands gives it another token, and is no news.
+    return msgspec.structs.replace(document, token="")
 
 
 def as_relayed(row: Record) -> Record:

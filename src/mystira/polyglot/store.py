@@ -195,10 +195,16 @@ class DocumentStore(Store, Protocol):
     """A store whose records carry their own events and are announced by a change feed.
 
     `reads_are_current` says that a read shows the newest committed version whoever wrote it; elsewhere only a
-    conditional write proves that what was read still stands.
+    conditional write proves that what was read still stands. `last_charge` holds the request units of the call
+    answered last: read it before anything else is awaited.
     """
 
     reads_are_current: bool
+
+    @property
+    def last_charge(self) -> float:
+        """The request units of the call answered last."""
+        ...
 
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
         """Return the ranges that together cover every partition key now."""

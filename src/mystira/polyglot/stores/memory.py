@@ -40,6 +40,11 @@ class MemoryDocuments:
         self.charged = self._meter.charged
         self.throttle = self._meter.limit
 
+    @property
+    def last_charge(self) -> float:
+        """The request units of the call answered last."""
+        return self._meter.last_charge
+
     async def read(self, collection: Collection[Any], key: Key) -> Record | None:
         """Return the newest document, a tombstone included; expired ones are gone."""
         self._meter.refuse_over_budget()

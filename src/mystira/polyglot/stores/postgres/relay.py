@@ -43,7 +43,7 @@ UPDATE polyglot.relay_outbox SET claimed_until = NULL,
   attempts = CASE WHEN stamp = $4 THEN attempts + 1 ELSE attempts END,
   last_error = CASE WHEN stamp = $4 THEN $5 ELSE last_error END,
   next_try_at = CASE WHEN stamp = $4 THEN $6::timestamptz ELSE next_try_at END,
-  parked_at = CASE WHEN stamp = $4 AND $6::timestamptz IS NULL THEN now() ELSE parked_at END
+  parked_at = CASE WHEN stamp <> $4 THEN parked_at WHEN $6::timestamptz IS NULL THEN now() END
 WHERE collection = $1 AND partition = $2 AND id = $3
 """
 
