@@ -47,7 +47,8 @@ def test_a_fact_unheard_heard_twice_or_out_of_order_is_seen() -> None:
 def test_a_worker_ends_with_the_process_that_started_it() -> None:
     code = (
         "import subprocess, sys\n"
-        "asleep = 'from time import sleep; from tests.chaos.workers import die_with_parent as d; d(); print(1, flush=True); sleep(60)'\n"
+        "asleep = 'from time import sleep; from tests.chaos.workers import die_with_parent as die;'\\\n"
+        "    ' die(); print(1, flush=True); sleep(60)'\n"
         "worker = subprocess.Popen([sys.executable, '-c', asleep], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
         "worker.stdout.readline(); print(worker.pid, flush=True); input()\n"
     )

@@ -319,7 +319,7 @@ class MemoryRelational(MemoryQueues):
 
 
 def takes_second_writes(control: Control) -> bool:
-    """Tell whether a merge beside a save may do anything: once a drain has begun, a record comes whole or not at all."""
+    """Tell whether a merge beside a save may act: once a drain has begun, a record comes whole or not at all."""
     return control.leader is Leader.DOCUMENTS and control.state is State.OPEN
 
 
