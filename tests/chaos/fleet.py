@@ -100,12 +100,13 @@ async def kill_postgres(attached: Attached, random: Random, every_s: float, kill
     while True:
         await asyncio.sleep(every_s * random.uniform(0.7, 1.1))
         pid = running_pid(attached.home)
-        assert pid is not None, "nobody else ends the database"
-        signal_postmaster(pid)
+        if pid is not None:
+            signal_postmaster(pid)
+            killed[POSTGRES] += 1
         await asyncio.sleep(random.uniform(0.0, 0.7))
+        # On a busy machine it may still be on its way down or up; whoever attaches next waits for it.
         again = await attach(attached.home.root.parent, quiet)
         await again.release()
-        killed[POSTGRES] += 1
 
 
 def signal_postmaster(pid: int) -> None:
