@@ -45,7 +45,7 @@ from tests.chaos.world import (
     write_token,
 )
 
-DEADLINE_S = 12.0
+DEADLINE_S = 8.0
 PAUSE_S = 0.02
 NOTHING_WRITTEN = (Unavailable, Held, Throttled)
 PHASES = list(Phase)

@@ -30,6 +30,10 @@ SECOND_WRITES_MAX = 64
 BREATHER_S = 1.0
 
 
+class Unsettled(Conflict):
+    """The collection was moved while this was being saved. Please look again and repeat what you did."""
+
+
 class Sender:
     """Sends staged records to the store that leads, and knows what became of them."""
 
@@ -61,27 +65,36 @@ class Sender:
         """Commit the record under the term it was made in, or raise; a lost answer is found out by reading.
 
         Conflict also when the leader has changed since the base was read: the action runs again, under the same op.
+        Once a send was not answered, nobody is told that nothing was written: Conflict is Unsettled then.
         """
         for attempt in range(RESENDS_MAX):
-            term = await self._still(collection, term)
+            term = await (self._still_unsure if attempt else self._still)(collection, term)
             try:
                 await self._write(collection, record, base, term)
             except Throttled as throttled:
                 if throttled.retry_after_s > THROTTLE_S_MAX:
+                    if attempt:
+                        raise OutcomeUnknown(f"{collection.name}: refused after an unanswered send") from throttled
                     raise
                 await self._sleep(throttled.retry_after_s)
             except OutcomeUnknown:
                 if await self._arrived(collection, record, base, term):
                     return
                 await self._pause(attempt, 0.01)
-            except Conflict:
+            except Unavailable as error:
+                if attempt:
+                    raise OutcomeUnknown(f"{collection.name}: the store went away after an unanswered send") from error
+                raise
+            except Conflict as conflict:
                 if term.leader is Leader.RELATIONAL:
                     # The fence may have refused; whoever knows better is asked before the next attempt.
                     self._leadership.forget(collection)
+                if not attempt:
+                    raise
                 # An earlier send of this very write may have arrived late, so a conflict is not yet a refusal.
-                if attempt and await self._arrived(collection, record, base, term):
+                if await self._arrived(collection, record, base, term):
                     return
-                raise
+                raise Unsettled(str(conflict)) from conflict
             else:
                 return
         raise OutcomeUnknown(f"{collection.name}: no answer to {RESENDS_MAX} sends")
@@ -114,6 +127,15 @@ class Sender:
             raise Conflict(f"{collection.name}: the leader has changed")
         return now
 
+    async def _still_unsure(self, collection: Collection[Any], term: Term) -> Term:
+        """Like `_still`, while an earlier send may have been carried out."""
+        try:
+            return await self._still(collection, term)
+        except Conflict as moved:
+            raise Unsettled(str(moved)) from moved
+        except StoreError as error:
+            raise OutcomeUnknown(f"{collection.name}: a send was not answered, and nobody tells who leads") from error
+
     async def _write(self, collection: Collection[Any], record: Record, base: Record | None, term: Term) -> None:
         if term.leader is Leader.RELATIONAL:
             await self._relational.journal.write(collection, record, base, term.control.n)
@@ -127,11 +149,11 @@ class Sender:
 
     async def _arrived(self, collection: Collection[Any], record: Record, base: Record | None, term: Term) -> bool:
         """Tell whether this write is in the record's history; raise Conflict if another's is instead."""
-        now = await self._still(collection, term)
+        now = await self._still_unsure(collection, term)
         store = self._documents if now.leader is Leader.DOCUMENTS else self._relational
         try:
             found = await store.read(collection, record.key)
-        except Unavailable as error:
+        except StoreError as error:
             raise OutcomeUnknown(f"{collection.name}: neither the write nor a read was answered") from error
         if found is not None and is_in_history(record.op, found):
             return True

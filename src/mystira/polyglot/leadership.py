@@ -248,6 +248,9 @@ async def abort(journal: Journal, documents: DocumentStore, row: Control, copy: 
         note = msgspec.structs.replace(change, n=opened.n, before=leads(row), after=leads(opened))
         await journal.change(row, opened, note)
         row = opened
+    if row.leader is Leader.RELATIONAL:
+        # Nobody leases the copy now, and the documents may be out of reach.
+        return
     standing = await read_copy(documents, row.id)
-    if standing is not None and row.leader is Leader.DOCUMENTS and copy_may_become(standing, row):
+    if standing is not None and copy_may_become(standing, row):
         await write_copy(documents, standing, row)

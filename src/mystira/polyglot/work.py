@@ -10,7 +10,7 @@ import msgspec
 
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.commit import Sender, is_in_history
+from mystira.polyglot.commit import THROTTLE_S_MAX, Sender, Unsettled, is_in_history
 from mystira.polyglot.entity import E, Entity, Event, Stamp
 from mystira.polyglot.events import store_event
 from mystira.polyglot.ids import uuid7
@@ -23,6 +23,7 @@ from mystira.polyglot.store import (
     Conflict,
     DocumentStore,
     Key,
+    OutcomeUnknown,
     Record,
     Store,
     StoredEvent,
@@ -34,9 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ATTEMPTS_MAX = 12
-THROTTLE_S_MAX = 1.0
-HANDLED_PRUNE = 32
-HANDLED_MAX = 1_000
+HANDLED_PRUNE, HANDLED_MAX = 32, 1_000
 NEVER = Stamp()
 
 
@@ -109,23 +108,30 @@ class Works:
         **kwargs: P.kwargs,
     ) -> T:
         """Like `run`, under a given op, correlation and mark. AlreadyHandled when the mark is there already."""
-        for attempt in range(ATTEMPTS_MAX):
-            work = self.open(op=command.op, correlation_id=command.correlation_id, mark=command.mark)
-            try:
-                answer = await action(work, *args, **kwargs)
-                await work.commit()
-            except Conflict:
-                if attempt + 1 == ATTEMPTS_MAX:
-                    raise
-                # Every attempt has the same op: an earlier one that arrived after all is recognised by the next.
-                command = msgspec.structs.replace(command, op=work.op)
-                await self.pause(attempt, 0.002)
-            except Throttled as throttled:
-                if attempt + 1 == ATTEMPTS_MAX or throttled.retry_after_s > THROTTLE_S_MAX:
-                    raise
-                await self.sleep(throttled.retry_after_s)
-            else:
-                return answer
+        is_unsure = False
+        try:
+            for attempt in range(ATTEMPTS_MAX):
+                work = self.open(op=command.op, correlation_id=command.correlation_id, mark=command.mark)
+                try:
+                    answer = await action(work, *args, **kwargs)
+                    await work.commit()
+                except Conflict as conflict:
+                    is_unsure = is_unsure or isinstance(conflict, Unsettled)
+                    if attempt + 1 == ATTEMPTS_MAX:
+                        raise
+                    # Every attempt has the same op: an earlier one that arrived after all is recognised by the next.
+                    command = msgspec.structs.replace(command, op=work.op)
+                    await self.pause(attempt, 0.002)
+                except Throttled as throttled:
+                    if attempt + 1 == ATTEMPTS_MAX or throttled.retry_after_s > THROTTLE_S_MAX:
+                        raise
+                    await self.sleep(throttled.retry_after_s)
+                else:
+                    return answer
+        except StoreError as error:
+            if is_unsure:
+                raise OutcomeUnknown(f"an earlier attempt was not answered, then: {error}") from error
+            raise
         raise AssertionError("the last attempt either answers or raises")
 
     async def pause(self, attempt: int, base_s: float) -> None:

@@ -84,7 +84,7 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             last = cast(int, self._connection.execute(TAKE_POSITIONS, (len(batch),)).get)
             first = last - len(batch) + 1
-            answers = [self._try(waiting.job, position) for position, waiting in enumerate(batch, start=first)]
+            answers = [self._try(waiting, position) for position, waiting in enumerate(batch, start=first)]
         except apsw.Error as error:
             return self._give_up(batch, Unavailable, error)
         try:
@@ -96,9 +96,12 @@ class Writer:
             return self._give_up(batch, Unavailable, error)
         return answers
 
-    def _try(self, job: Job, position: int) -> Any:
+    def _try(self, waiting: _Waiting, position: int) -> Any:
+        if waiting.answer.cancelled():
+            # Whoever gave up has reckoned with the longest request: begun now, the write could come after a flip.
+            return None
         try:
-            return job(self._connection, position)
+            return waiting.job(self._connection, position)
         except apsw.Error:
             # The file is in trouble, so the whole transaction is.
             raise
