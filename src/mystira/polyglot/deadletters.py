@@ -18,30 +18,48 @@ AGAIN_S = 30.0
 
 
 async def retry_due(r: Replication) -> int:
-    """Try again what is due, together, so that two records that swap a unique value can; return how many were tried."""
+    """Try again what is due; return how many were tried.
+
+    With it goes what else waits in its collection: two records that swap a unique value only settle together, and
+    they are hardly ever due at the same moment.
+    """
     due = await r.journal.letters(LetterFilter(due_at=r.clock(), limit=RETRIES_AT_ONCE))
-    by_collection: dict[str, list[DeadLetter]] = {}
-    for letter in due:
-        by_collection.setdefault(letter.collection, []).append(letter)
-    for name, letters in by_collection.items():
-        await _merge_again(r, r.catalog.named(name), letters)
+    for name, letters in _by_collection(due).items():
+        which = LetterFilter(collection=name, kind=LetterKind.MERGE, parked=False, limit=RETRIES_AT_ONCE)
+        early = [letter for letter in await r.journal.letters(which) if letter not in letters]
+        await _merge_again(r, r.catalog.named(name), [*letters, *early])
+        await _as_before(r, which, early)
     return len(due)
 
 
+async def _as_before(r: Replication, which: LetterFilter, early: Sequence[DeadLetter]) -> None:
+    """What only went along has not used up one of its tries."""
+    left = {_identity(letter) for letter in await r.journal.letters(which)} if early else set[Any]()
+    for letter in early:
+        if _identity(letter) in left:
+            await r.journal.letter_put(letter)
+
+
 async def replay(r: Replication, which: LetterFilter, *, actor: str, why: str) -> int:
-    """Try the chosen letters again now; return how many are gone after that."""
+    """Try the chosen letters again now, together; return how many are gone after that."""
     letters = await r.journal.letters(which)
-    for letter in letters:
-        collection = r.catalog.named(letter.collection)
-        if letter.kind is LetterKind.RELAY:
-            task = RelayTask(collection=letter.collection, key=letter.key, stamp=letter.stamp)
-            await r.journal.relay_retry(task, letter.error, r.clock())
-            await r.journal.letter_drop(letter)
-        elif letter.kind in MERGEABLE:
-            await _merge_again(r, collection, [letter])
+    for name, chosen in _by_collection(letters).items():
+        for letter in chosen:
+            if letter.kind is LetterKind.RELAY:
+                task = RelayTask(collection=name, key=letter.key, stamp=letter.stamp)
+                await r.journal.relay_retry(task, letter.error, r.clock())
+                await r.journal.letter_drop(letter)
+        await _merge_again(r, r.catalog.named(name), [letter for letter in chosen if letter.kind in MERGEABLE])
     await _note(r, "replay", letters, actor, why)
     left = {_identity(letter) for letter in await r.journal.letters(which)}
     return sum(_identity(letter) not in left for letter in letters)
+
+
+def _by_collection(letters: Sequence[DeadLetter]) -> dict[str, list[DeadLetter]]:
+    sorted_out: dict[str, list[DeadLetter]] = {}
+    for letter in letters:
+        sorted_out.setdefault(letter.collection, []).append(letter)
+    return sorted_out
 
 
 async def park(r: Replication, which: LetterFilter, *, actor: str, why: str) -> int:
