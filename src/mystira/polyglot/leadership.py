@@ -99,7 +99,8 @@ class Leadership:
         give_up_at = self._steady() + self.tempo.hold_s
         while True:
             term = self.held(collection) or await self._renewed(collection)
-            if term is not None:
+            # Its answer may have come so late, to a process that slept, that the term has ended on the way.
+            if term is not None and lasts(term, self._steady()):
                 return term
             if self._steady() >= give_up_at:
                 raise Held(f"{collection.name} is being moved", self.tempo.hold_s)
