@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import gc
 import os
 import secrets
 import signal
@@ -137,9 +136,6 @@ async def serve(settings: Settings, report: Report) -> None:
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
                 await server.ready(serving)
-                # What was made up to here lives as long as the process; collections need not look through it again.
-                gc.collect()
-                gc.freeze()
                 if settings.demo and not settings.is_private:
                     report("Everybody who reaches this address can read the demo's mail. MYSTIRA_DEMO=0 ends that.")
                 report(f"Mystira is ready at {settings.address} (Ctrl-C stops it).")
