@@ -86,9 +86,10 @@ async def _filled(dsn: str, file: Path, count: int) -> Filled:
     connection = await asyncpg.connect(dsn)
     bare = _Bare(connection)
     await bare.prepare()
-    # As `mystira run` does once it is ready.
+    # As `mystira run` does before it serves.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
     ours, theirs = await Clocks.of(connection), await Clocks.of(connection)
     ours.go_on()
     job = await backfill.start(r, PAPERS, actor="bench", why="to measure")

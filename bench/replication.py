@@ -15,16 +15,13 @@ from bench import backfill
 from bench.measuring import Beside, Filled, Lag, Row, Seen, at_share, compared, rates
 from bench.reading import Reader
 from bench.store import MIGRATIONS, PAPERS, Paper, Renamed, Thing, thing
-from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.deadletters import retry_due
 from mystira.polyglot.feed import FeedFollower
-from mystira.polyglot.loops import Wake, keep_doing
+from mystira.polyglot.loops import Wake
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.reaction import Reactions
-from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Record, StoreError
 from mystira.polyglot.stores.postgres.embedded import attach, remove
@@ -32,14 +29,17 @@ from mystira.polyglot.stores.postgres.schema import create_table, migrate
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from mystira.polyglot.work import Work, Works
+from mystira.run import working
 from mystira.services import COLLECTIONS
+from mystira.services.platform import Platform
 
 KEYS = 2_000
 ROUNDS = 5
 WRITES_PER_S = 200
 LAG_RATES = (200, 1_000)
 GROWTH = 1.25
-LAG_MS_MAX, KEPT_UP_MIN = 1_000.0, 0.97
+# A copy that falls behind for good shows it within seconds: its lag grows as long as the writes go on.
+LAG_MS_MAX, KEPT_UP_MIN = 250.0, 0.97
 AT_ONCE_MAX = 256
 LEFT_OVER = 20
 
@@ -67,13 +67,10 @@ class _Stage(NamedTuple):
     wake: Wake
 
     def steps(self) -> dict[str, Callable[[], Awaitable[int]]]:
-        """Return what `mystira run` keeps doing."""
+        """Return what carries changes onward, without leases: nobody else is there."""
         r = self.r
         return {
-            "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, owner=r.name).step,
-            "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
-            "backfill": Backfiller(r, steady=time.monotonic).step,
-            "dead letters": lambda: retry_due(r),
+            "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, lease_s=None).step,
             "outbox": OutboxPump(self.works, r.journal, Reactions([])).step,
         }
 
@@ -88,13 +85,10 @@ class _Stage(NamedTuple):
             await connection.execute("ANALYZE")
         while sum([await step() for step in steps.values()]) > LEFT_OVER:
             continue
-        loops = [asyncio.create_task(keep_doing(name, step, self.wake)) for name, step in steps.items()]
-        try:
+        # Settings, file readers and keys are for those who come from outside.
+        platform: Any = (None, self.works, self.documents, self.relational, Reactions([]), self.wake, None, b"", self.r)
+        async with working(Platform(*platform)):
             yield
-        finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
 
 
 async def measure_filling(sizes: list[int]) -> list[Filled]:
@@ -261,8 +255,8 @@ async def _lags(stage: _Stage, seconds: float) -> list[Lag]:
     for name, second_write in (("feed alone", nothing), ("with the write beside", follow_up)):
         stage.works.sender.follow_up = second_write
         async with stage.looping():
-            found += [await _lag(stage, name, rate, seconds / 2) for rate in LAG_RATES]
-        found.append(await _highest(stage, name, seconds / 3))
+            found += [await _lag(stage, name, rate, seconds) for rate in LAG_RATES]
+        found.append(await _highest(stage, name, seconds / 2))
     del stage.works.sender.follow_up
     return found
 
@@ -282,12 +276,11 @@ async def _lag(stage: _Stage, name: str, rate: float, seconds: float) -> Lag:
     with _Watch(stage) as watch:
         begun = time.perf_counter()
         made = await _write(stage, rate, begun + seconds)
-        took = time.perf_counter() - begun
         give_up = time.perf_counter() + 10
         while watch.waiting and time.perf_counter() < give_up:  # noqa: ASYNC110 - merges ring no bell.
             await asyncio.sleep(0.05)
         lost = watch.waiting
     ordered = sorted(watch.lags_ms) or [0.0]
     p50, p95, p99 = (at_share(ordered, share) for share in (0.5, 0.95, 0.99))
-    kept_up = not lost and p95 < LAG_MS_MAX and made / took >= KEPT_UP_MIN * rate
-    return Lag(name, rate, made / took, p50, p95, p99, kept_up)
+    kept_up = not lost and p95 < LAG_MS_MAX and made / seconds >= KEPT_UP_MIN * rate
+    return Lag(name, rate, made / seconds, p50, p95, p99, kept_up)

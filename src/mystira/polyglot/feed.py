@@ -6,7 +6,8 @@ courtesy, the position is the guard. Events that were copied are pruned from the
 neither stamp nor op, and a document that changed meanwhile simply comes by again.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ from mystira.polyglot.store import (
 log = structlog.get_logger(__name__)
 
 PAGE = 200
+PRUNED_AT_ONCE = 32
 LEASE_S = 5.0
 BACK_OFF_S, BACK_OFF_S_MAX = 0.25, 30.0
 
@@ -41,12 +43,14 @@ BACK_OFF_S, BACK_OFF_S_MAX = 0.25, 30.0
 class Took(NamedTuple):
     """What reading one page came to: how many of its changes were carried over, and its cost in request units.
 
-    `again`: the position was moved by somebody else, so the range is worth another look at once.
+    `again`: the position was moved by somebody else, so the range is worth another look at once. `at_end`: nothing
+    was left to follow, whoever has the range.
     """
 
     carried: int
     charge: float = 0.0
     again: bool = False
+    at_end: bool = False
 
     @property
     def seen(self) -> int:
@@ -111,7 +115,7 @@ class RangeReader:
             return Took(0, again=True)
         if page.continuation == position and (page.has_more or self._stream is Stream.FOLLOW):
             # Nothing is new, so nobody needs to know whose range it is: an idle worker costs PostgreSQL nothing.
-            return Took(0, page.charge)
+            return Took(0, page.charge, at_end=not page.has_more)
         if not await self._lease(at):
             return Took(0, page.charge)
         if self._positions[at] != position:
@@ -195,17 +199,24 @@ class RangeReader:
     async def _prune(self, collection: Collection[Any], items: Iterable[FeedItem], through: Mapping[Key, int]) -> None:
         if not through:
             return
+        told: list[tuple[Record, int]] = []
         for item in items:
             record = item.record
-            if isinstance(record, Unreadable) or not copied(record.events, through.get(record.key, 0)):
-                continue
-            pending = record.events[len(copied(record.events, through[record.key])) :]
-            try:
-                await self._documents.write(collection, msgspec.structs.replace(record, events=pending), record)
-                self._written += self._documents.last_charge
-            except StoreError:
-                # Pruning is lazy: copied events do no harm in their document, and the next change takes them along.
-                continue
+            if isinstance(record, Record) and (count := len(copied(record.events, through.get(record.key, 0)))):
+                told.append((record, count))
+        for start in range(0, len(told), PRUNED_AT_ONCE):
+            # Together, for a document store answers many small writes at once much sooner than one after another.
+            batch = told[start : start + PRUNED_AT_ONCE]
+            await asyncio.gather(*(self._prune_one(collection, record, count) for record, count in batch))
+
+    async def _prune_one(self, collection: Collection[Any], record: Record, count: int) -> None:
+        pruned = msgspec.structs.replace(record, events=record.events[count:])
+        try:
+            await self._documents.write(collection, pruned, record)
+            self._written += self._documents.last_charge
+        except StoreError:
+            # Pruning is lazy: copied events do no harm in their document, and the next change takes them along.
+            return
 
 
 def after_stripping(stripped: Record, row: Record) -> Record:
@@ -239,6 +250,10 @@ class FeedFollower:
         self._collections = tuple(collections)
         self._documents = documents
         self._clock = clock
+        # A store may tell cheaply where nothing can be new, so that no range of it needs to be asked.
+        self._marks: Callable[[], Awaitable[Mapping[str, Hashable]]] | None = getattr(documents, "marks", None)
+        self._rests_at: dict[str, Hashable] = {}
+        self._at_end: dict[str, bool] = {}
         self._failures: dict[tuple[str, str], int] = {}
         self._rests_until: dict[tuple[str, str], datetime] = {}
         self._reader = RangeReader(
@@ -247,23 +262,41 @@ class FeedFollower:
 
     async def step(self) -> int:
         """Take one page of every range of every collection; return how many changes came by."""
+        # Asked before the ranges are: whatever comes meanwhile has changed the mark by the next step.
+        marks: Mapping[str, Hashable] = await self._marks() if self._marks is not None else {}
         seen = 0
         for collection in self._collections:
+            name = collection.name
+            if name in marks and self._rests_at.get(name) == marks[name]:
+                continue
+            self._at_end.pop(name, None)
             seen += await self.follow(collection)
+            if name in marks and self._at_end.get(name):
+                self._rests_at[name] = marks[name]
+            else:
+                self._rests_at.pop(name, None)
         return seen
 
     async def follow(self, collection: Collection[Any]) -> int:
         """Take one page of every range of one collection. A range in trouble rests; the others go on."""
         seen = 0
+        at_end = True
         for range_id in await self._reader.ranges(collection):
             at = (collection.name, range_id)
             if at in self._rests_until and self._clock() < self._rests_until[at]:
+                at_end = False
                 continue
             try:
-                seen += (await self._reader.take(collection, range_id)).seen
-                self._failures.pop(at, None)
+                took = await self._reader.take(collection, range_id)
             except Exception as error:  # noqa: BLE001 - the range rests and starts again from its stored position.
+                at_end = False
                 self._rest(at, error)
+            else:
+                seen += took.seen
+                # Not so where another worker has the range: should it die, its changes are still to be read.
+                at_end = at_end and took.at_end
+                self._failures.pop(at, None)
+        self._at_end[collection.name] = at_end
         return seen
 
     def _rest(self, at: tuple[str, str], error: Exception) -> None:

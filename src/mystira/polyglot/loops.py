@@ -44,13 +44,20 @@ class Wake:
         self._waiting.discard(event)
 
 
-async def keep_doing(name: str, step: Callable[[], Awaitable[int]], wake: Wake, *, idle_s: float = IDLE_S) -> None:
-    """Call `step` for ever: again at once while it did something, else when woken or after `idle_s`."""
+async def keep_doing(
+    name: str, step: Callable[[], Awaitable[int]], wake: Wake, *, idle_s: float = IDLE_S, apart_s: float = 0.0
+) -> None:
+    """Call `step` for ever: again at once while it did something, else when woken or after `idle_s`.
+
+    Steps begin at least `apart_s` after one another, so that many wake-ups in a row share one.
+    """
     bell = wake.join()
+    clock = asyncio.get_running_loop().time
     failures = 0
     try:
         while True:
             bell.clear()
+            next_at = clock() + apart_s
             try:
                 done = await step()
                 failures = 0
@@ -60,6 +67,8 @@ async def keep_doing(name: str, step: Callable[[], Awaitable[int]], wake: Wake, 
                 log.warning("loop_failed", loop=name, failures=failures, error=f"{type(error).__name__}: {error}")
             if not done:
                 await _wait(bell, _pause_s(idle_s, failures), woken=failures == 0)
+            if clock() < next_at:
+                await asyncio.sleep(next_at - clock())
     finally:
         wake.leave(bell)
 

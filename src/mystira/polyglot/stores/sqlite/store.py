@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -87,6 +87,10 @@ class SqliteDocuments:
         self._clock = clock
         self._meter = Meter(clock)
         self._containers = {collection.name: _Container(collection, self._ask) for collection in collections}
+        # A container's newest position is where its feed ends.
+        tables = [quoted(container.collection.container) for container in self._containers.values()]
+        newest = [f"(SELECT max(position) FROM {table})" for table in tables]  # noqa: S608 - names come from declarations.
+        self._newest = f"SELECT (SELECT count(*) FROM _ranges), {', '.join(newest)}"  # noqa: S608
         self.charged = self._meter.charged
         self.throttle = self._meter.limit
 
@@ -155,6 +159,11 @@ class SqliteDocuments:
     async def changes(self) -> int:
         """Return a number that grows with every write of any process: while it stands still, nothing is new."""
         return self._ask("SELECT last FROM _position", ())[0][0]
+
+    async def marks(self) -> Mapping[str, Hashable]:
+        """Return a mark for each collection: while it stands still, its feed shows nothing new in any range."""
+        ranges, *newest = self._ask(self._newest, ())[0]
+        return {name: (ranges, position) for name, position in zip(self._containers, newest, strict=True)}
 
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
         """Return the ranges that together cover every partition key now."""
