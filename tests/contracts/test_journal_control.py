@@ -47,6 +47,7 @@ async def test_a_declared_row_is_read_back_whole(relational: RelationalStore) ->
         coordinator="me",
         deadline=NOW,
         floor=41,
+        purged=40,
     )
     assert await relational.journal.declare(control) == control
     assert await relational.journal.control(BRIEFS.name) == control

@@ -111,8 +111,9 @@ async def start(
     )
     await r.journal.backfill_put(job)
     if not row.copying:
+        # What is absent now may be alive, so a late version of what was purged cannot be told from it by its seq.
         # From this commit on the follower takes changes in; only what was there before is left to this job.
-        after = row.evolve(n=await _next_n(r, row.n, row.id), copying=True, complete=False)
+        after = row.evolve(n=await _next_n(r, row.n, row.id), copying=True, complete=False, purged=0)
         await r.journal.change(row, after, r.noted("start backfill", row, after, actor, why))
         await heal_copy(r.documents, after)
     return job

@@ -138,10 +138,12 @@ class Sender:
         return msgspec.structs.replace(record, events=fresh, spilled=(*record.spilled, spilled))
 
     async def _still(self, collection: Collection[Any], term: Term) -> Term:
-        """Return a term that lasts, from the same leader in the same epoch, or raise Conflict."""
+        """Return a term that lasts, from the same leader in the same epoch above the same floor, or raise Conflict."""
         now = self._leadership.held(collection) or await self._leadership.term(collection)
         if (now.leader, now.control.epoch) != (term.leader, term.control.epoch):
             raise Conflict(f"{collection.name}: the leader has changed")
+        if now.control.floor != term.control.floor:
+            raise Conflict(f"{collection.name}: tombstones are being purged, and new keys start higher")
         return now
 
     async def _still_unsure(self, collection: Collection[Any], term: Term) -> Term:

@@ -30,6 +30,7 @@ class Control(Entity, frozen=True, kw_only=True):
 
     `copying` says that the follower keeps the other store's copy, `complete` that this copy holds everything. `target`,
     `coordinator` and `deadline` describe the transition in progress. `floor` is the lowest seq a new key starts above.
+    Every key with a seq up to `purged` was carried over before tombstones were purged: what is absent was removed.
     """
 
     phase: Phase
@@ -42,11 +43,18 @@ class Control(Entity, frozen=True, kw_only=True):
     coordinator: str = ""
     deadline: datetime | None = None
     floor: int = 0
+    purged: int = 0
 
     @property
     def leader(self) -> Leader:
         """Which store commits writes and serves reads."""
         return self.phase.leader
+
+    @property
+    def absent_through(self) -> int:
+        """Up to which seq a record that has no row was removed for good: a late old version must not come back."""
+        # A copy that is being filled lacks records that live; where PostgreSQL leads it lacks none.
+        return self.purged if self.complete or self.leader is Leader.RELATIONAL else 0
 
     @property
     def has_fresh_copy(self) -> bool:
@@ -83,6 +91,17 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def leads(control: Control) -> str:
     """Return phase and state in the form in which the history tells them."""
     return f"{control.phase}/{control.state} epoch {control.epoch}"
+
+
+def stamp_before(base: Record | None, control: Control) -> Stamp:
+    """Return the stamp that the next write of a key follows; what may have been purged starts above the floor.
+
+    A tombstone may be purged on one side while it is written over on the other.
+    """
+    if base is not None and not base.deleted:
+        return base.stamp
+    before = base.stamp if base else Stamp()
+    return Stamp(before.epoch, max(before.seq, control.floor))
 
 
 async def read_copy(documents: DocumentStore, name: str) -> Record | None:

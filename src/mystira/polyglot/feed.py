@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import Control, stamp_before
 from mystira.polyglot.journal import Merged, Move, RangePosition, RelationalStore, Stream, copied
 from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
@@ -196,11 +197,11 @@ class RangeReader:
             if record.key in standing:
                 log.warning("stamp_stripped", collection=collection.name)
             row = await self._relational.read(collection, record.key) if record.key in standing else None
-            await self._stamp(collection, after_stripping(record, row) if row else record, control.epoch)
+            await self._stamp(collection, after_stripping(record, row) if row else record, row, control)
 
-    async def _stamp(self, collection: Collection[Any], record: Record, epoch: int) -> None:
+    async def _stamp(self, collection: Collection[Any], record: Record, row: Record | None, control: Control) -> None:
         op = f"adopt/{record.token}/{record.parent.packed}"
-        stamped = msgspec.structs.replace(record, stamp=record.parent.next(epoch), op=op)
+        stamped = msgspec.structs.replace(record, stamp=stamp_before(row, control).next(control.epoch), op=op)
         try:
             await self._documents.write(collection, stamped, record)
             self._written += self._documents.last_charge

@@ -66,6 +66,13 @@ class RelayTask(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
 
 
+class Tombstone(NamedTuple):
+    """What is left of a removed record."""
+
+    key: Key
+    stamp: Stamp
+
+
 class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One fact waiting to be delivered; `attempts` counts the failed ones."""
 
@@ -237,6 +244,29 @@ class Journal(Protocol):
 
     async def relay_pending(self, name: str) -> Pending:
         """Count the relay tasks of a collection."""
+        ...
+
+    async def tombstones(self, collection: Collection[Any], limit: int) -> Sequence[Tombstone]:
+        """Return the tombstones among the rows."""
+        ...
+
+    async def note_tombstones(self, name: str, found: Sequence[Tombstone], now: datetime) -> None:
+        """Remember since when these are known; a newer tombstone of the same key begins anew."""
+        ...
+
+    async def old_tombstones(self, name: str, before: datetime, limit: int) -> Sequence[Tombstone]:
+        """Return what was noted that early, the oldest first."""
+        ...
+
+    async def forget_tombstones(self, name: str, keys: Sequence[Key]) -> None:
+        """Forget since when the tombstones of these keys are known."""
+        ...
+
+    async def remove_tombstone(self, collection: Collection[Any], key: Key, stamp: Stamp, n: int) -> bool:
+        """Remove the row under the fence while it is this very tombstone and no relay has it to carry; tell whether.
+
+        Conflict unless the control row is OPEN at `n`, whoever leads.
+        """
         ...
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:

@@ -63,6 +63,11 @@ def _look_for_straggler(incoming: Record, standing: Standing) -> Verdict:
     return Verdict.APPLY if continues(incoming, standing) else Verdict.CONFLICT
 
 
+def is_purged(incoming: Record, standing: Standing | None, absent_through: int) -> bool:
+    """Tell whether an incoming document is a late version of a record whose tombstone has been purged."""
+    return standing is None and incoming.stamp > UNSTAMPED and incoming.stamp.seq <= absent_through
+
+
 def is_newer(incoming: Stamp, standing: Stamp) -> bool:
     """Tell whether the incoming stamp supersedes the one that stands."""
     return incoming > standing

@@ -7,6 +7,7 @@ was read as absent has been copied and removed, or a replica does not show it ye
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ from mystira.polyglot.store import (
 PENDING_EVENTS_MAX = 100
 PENDING_BYTES_MAX = 256 * 1024
 TRIES = 6
+SWEEP_PAGE = 200
 
 
 class Spill(Entity, frozen=True, kw_only=True):
@@ -111,3 +113,30 @@ def _name(collection: Collection[Any], key: Key, events: Sequence[StoredEvent]) 
     # The last event names its commit and the first tells how much was copied then; ids may hold what no path may.
     told = msgspec.json.encode([collection.name, *key, events[0].seq, events[-1].event_id])
     return hashlib.blake2b(told, digest_size=16).hexdigest()
+
+
+async def sweep_spills(documents: DocumentStore, collection: Collection[Any], older_than: datetime) -> int:
+    """Remove the old spills of a collection that no document refers to; return how many there were."""
+    swept = 0
+    for range_id in await documents.feed_ranges(SPILLS):
+        continuation, more = "", True
+        while more:
+            page = await documents.feed(SPILLS, range_id, continuation, SWEEP_PAGE)
+            for item in page.items:
+                if isinstance(item.record, Record) and await _is_orphan(documents, collection, item.record, older_than):
+                    # A writer that spills the same events anew has made it young again: then it stays.
+                    with suppress(Conflict):
+                        await documents.remove(SPILLS, item.record)
+                        swept += 1
+            continuation, more = page.continuation, page.has_more
+    return swept
+
+
+async def _is_orphan(
+    documents: DocumentStore, collection: Collection[Any], record: Record, older_than: datetime
+) -> bool:
+    spill = record.entity
+    if not isinstance(spill, Spill) or spill.collection != collection.name or spill.made_at > older_than:
+        return False
+    owner = await documents.read(collection, Key(spill.partition, spill.record_id))
+    return owner is None or all(spilled.id != spill.id for spilled in owner.spilled)

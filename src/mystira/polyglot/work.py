@@ -11,6 +11,7 @@ import msgspec
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.commit import THROTTLE_S_MAX, Sender, Unsettled, is_in_history
+from mystira.polyglot.control import stamp_before
 from mystira.polyglot.entity import E, Entity, Event, Stamp
 from mystira.polyglot.events import store_event
 from mystira.polyglot.ids import uuid7
@@ -366,13 +367,12 @@ class Work:
 
     def _record(self, staged: _Staged, base: Record | None, handled: tuple[str, ...], term: Term) -> Record:
         control = term.control
-        parent = base.stamp if base else Stamp(0, control.floor)
-        events = self._events(staged, base.event_seq if base else 0)
+        events = self._events(staged, base.event_seq if base else control.floor)
         return Record(
             key=staged.key,
             entity=staged.entity,
-            stamp=parent.next(epoch=control.epoch),
-            parent=parent if base else Stamp(),
+            stamp=stamp_before(base, control).next(epoch=control.epoch),
+            parent=base.stamp if base else Stamp(),
             op=self.op,
             recent_ops=((base.op, *base.recent_ops)[:RECENT_OPS_MAX] if base else ()),
             schema=staged.collection.schema,
@@ -386,11 +386,7 @@ class Work:
     def _events(self, staged: _Staged, seq: int) -> tuple[StoredEvent, ...]:
         return tuple(
             store_event(
-                event,
-                seq=seq + at,
-                event_id=self.new_id(),
-                occurred_at=self.now,
-                correlation_id=self.correlation_id,
+                event, seq=seq + at, event_id=self.new_id(), occurred_at=self.now, correlation_id=self.correlation_id
             )
             for at, event in enumerate(staged.events, start=1)
         )

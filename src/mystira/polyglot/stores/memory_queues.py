@@ -19,6 +19,7 @@ from mystira.polyglot.journal import (
     RangePosition,
     RelayTask,
     Stream,
+    Tombstone,
 )
 from mystira.polyglot.store import Conflict, Key, StoredEvent
 
@@ -60,6 +61,7 @@ class MemoryQueues:
         self.relay: dict[tuple[str, Key], Waiting[RelayTask]] = {}
         self._events: dict[str, Waiting[OutboxEvent]] = {}
         self._told = 0
+        self._tombstones: dict[tuple[str, Key], tuple[Stamp, datetime]] = {}
         self.through_of: dict[tuple[str, Key], int] = {}
 
     async def note(self, change: Change) -> None:
@@ -173,6 +175,23 @@ class MemoryQueues:
     async def copied_through(self, name: str, keys: Sequence[Key]) -> Mapping[Key, int]:
         """Return how far the events of these keys have been copied; 0 where none were."""
         return {key: self.through_of.get((name, key), 0) for key in keys}
+
+    async def note_tombstones(self, name: str, found: Sequence[Tombstone], now: datetime) -> None:
+        """Remember since when these are known; a newer tombstone of the same key begins anew."""
+        for key, stamp in found:
+            known = self._tombstones.get((name, key))
+            if known is None or known[0] != stamp:
+                self._tombstones[name, key] = (stamp, now)
+
+    async def old_tombstones(self, name: str, before: datetime, limit: int) -> Sequence[Tombstone]:
+        """Return what was noted that early, the oldest first."""
+        known = sorted((at, key, stamp) for (of, key), (stamp, at) in self._tombstones.items() if of == name)
+        return [Tombstone(key, stamp) for at, key, stamp in known if at <= before][:limit]
+
+    async def forget_tombstones(self, name: str, keys: Sequence[Key]) -> None:
+        """Forget since when the tombstones of these keys are known."""
+        for key in keys:
+            self._tombstones.pop((name, key), None)
 
     def tell(self, name: str, key: Key, events: Sequence[StoredEvent]) -> None:
         """Put facts into the event outbox; one that is there already stays as it is."""

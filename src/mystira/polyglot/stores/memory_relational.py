@@ -11,7 +11,7 @@ from mystira.polyglot import merge
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import DeadLetter, Journal, LetterKind, Merged, Move, RelayTask, Stream, copied
+from mystira.polyglot.journal import DeadLetter, Journal, LetterKind, Merged, Move, RelayTask, Stream, Tombstone, copied
 from mystira.polyglot.matching import matches, select
 from mystira.polyglot.merge import Standing, Verdict, tells
 from mystira.polyglot.phases import Leader, Phase
@@ -120,6 +120,26 @@ class MemoryRelational(MemoryQueues):
         rows = self._rows(collection)
         return {key: rows[key].standing for key in keys if key in rows}
 
+    async def tombstones(self, collection: Collection[Any], limit: int) -> Sequence[Tombstone]:
+        """Return the tombstones among the rows."""
+        rows = sorted(self._rows(collection).items())
+        return [Tombstone(key, row.record.stamp) for key, row in rows if row.record.deleted][:limit]
+
+    async def remove_tombstone(self, collection: Collection[Any], key: Key, stamp: Stamp, n: int) -> bool:
+        """Remove the row under the fence while it is this very tombstone and no relay has it to carry; tell whether.
+
+        Conflict unless the control row is OPEN at `n`, whoever leads.
+        """
+        control = self.control_of.get(collection.name)
+        if control is None or (control.n, control.state) != (n, State.OPEN):
+            raise Conflict(f"{collection.name}: not open at {n}")
+        row = self._rows(collection).get(key)
+        stands = row is not None and row.record.deleted and row.record.stamp == stamp
+        if not stands or (collection.name, key) in self.relay:
+            return False
+        del self._rows(collection)[key]
+        return True
+
     async def relay_confirm(self, collection: Collection[Any], task: RelayTask, sent: Stamp) -> None:
         """Forget the task if the row is still what was sent, and remember what the documents now hold."""
         at = (collection.name, task.key)
@@ -200,8 +220,12 @@ class MemoryRelational(MemoryQueues):
         self, collection: Collection[Any], record: Record, leader: Leader, now: datetime, done: Tally
     ) -> None:
         row = self._rows(collection).get(record.key)
+        control = self.control_of.get(collection.name)
+        standing = row.standing if row else None
         # Through the module, so that a test can take a guard away.
-        verdict = merge.judge(record, row.standing if row else None, leader)
+        verdict = merge.judge(record, standing, leader)
+        if control is not None and merge.is_purged(record, standing, control.absent_through):
+            verdict = Verdict.SUPERSEDED
         done.verdicts[verdict] += 1
         if record.events:
             done.verdict_of[version_of(record)] = verdict
@@ -214,7 +238,6 @@ class MemoryRelational(MemoryQueues):
             self._bury(
                 letter_of(collection, record, _REJECTED[verdict], payload_of(collection, record), error, rival), now
             )
-            control = self.control_of.get(collection.name)
             if row is not None and control is not None and control.phase is Phase.DUAL_WRITE_POSTGRES_READ:
                 self.enqueue(collection.name, record.key, row.record.stamp)
         else:

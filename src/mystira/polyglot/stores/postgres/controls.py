@@ -11,18 +11,18 @@ from mystira.polyglot.stores.postgres.connections import Connections
 FENCE_LOCK = 1717923427
 """Half of the advisory lock's key, the collection's hash is the other; the functions of revision 0004 use it too."""
 
-COLUMNS = "phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor"
+COLUMNS = "phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor, purged"
 
 _READ = f"SELECT collection, {COLUMNS} FROM polyglot.control WHERE collection = $1"  # noqa: S608 - a constant.
 
 _DECLARE = f"""
-INSERT INTO polyglot.control (collection, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO polyglot.control (collection, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (collection) DO NOTHING
 """  # noqa: S608 - the columns are a constant.
 
 _CHANGE = f"""
-UPDATE polyglot.control SET ({COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-WHERE collection = $1 AND n = $12 RETURNING 1
+UPDATE polyglot.control SET ({COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+WHERE collection = $1 AND n = $13 RETURNING 1
 """  # noqa: S608 - the columns are a constant.
 
 _NOTE = """
@@ -45,7 +45,7 @@ async def read_control(connections: Connections, name: str) -> Control | None:
 
 def control_of_row(row: Sequence[Any]) -> Control:
     """Return the control state of a row that holds the collection's name, then COLUMNS."""
-    name, phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor = row
+    name, phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor, purged = row
     return Control(
         id=name,
         phase=Phase(phase),
@@ -58,6 +58,7 @@ def control_of_row(row: Sequence[Any]) -> Control:
         coordinator=coordinator,
         deadline=deadline,
         floor=floor,
+        purged=purged,
     )
 
 
@@ -112,6 +113,7 @@ def _values(control: Control) -> tuple[Any, ...]:
         control.coordinator,
         control.deadline,
         control.floor,
+        control.purged,
     )
 
 

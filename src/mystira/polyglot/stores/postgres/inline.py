@@ -56,6 +56,8 @@ class Inline:
             standing = None
             if stamp is not None:
                 standing = Standing(Stamp.unpack(stamp), op, tuple(ops), Stamp.unpack(seen))
+            if merge.is_purged(record, standing, control.absent_through):
+                return None
             if merge.judge(record, standing, control.leader) is not Verdict.APPLY:
                 return None
             return await self._put(connection, record, control.n, _NOTHING if stamp is None else stamp)

@@ -18,10 +18,11 @@ from mystira.polyglot.journal import (
     RangePosition,
     RelayTask,
     Stream,
+    Tombstone,
 )
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.store import Incoming, Key, Record
-from mystira.polyglot.stores.postgres import backfills, controls, letters, outbox, positions, relay
+from mystira.polyglot.stores.postgres import backfills, controls, letters, outbox, positions, relay, tombstones
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.copying import Copies
 from mystira.polyglot.stores.postgres.fenced import Fenced
@@ -119,6 +120,29 @@ class PostgresJournal:
     async def relay_pending(self, name: str) -> Pending:
         """Count the relay tasks of a collection."""
         return await relay.pending(self._connections, name)
+
+    async def tombstones(self, collection: Collection[Any], limit: int) -> Sequence[Tombstone]:
+        """Return the tombstones among the rows."""
+        return await tombstones.standing_tombstones(self._connections, self._rows[collection.name], limit)
+
+    async def note_tombstones(self, name: str, found: Sequence[Tombstone], now: datetime) -> None:
+        """Remember since when these are known; a newer tombstone of the same key begins anew."""
+        await tombstones.note_tombstones(self._connections, name, found, now)
+
+    async def old_tombstones(self, name: str, before: datetime, limit: int) -> Sequence[Tombstone]:
+        """Return what was noted that early, the oldest first."""
+        return await tombstones.old_tombstones(self._connections, name, before, limit)
+
+    async def forget_tombstones(self, name: str, keys: Sequence[Key]) -> None:
+        """Forget since when the tombstones of these keys are known."""
+        await tombstones.forget_tombstones(self._connections, name, keys)
+
+    async def remove_tombstone(self, collection: Collection[Any], key: Key, stamp: Stamp, n: int) -> bool:
+        """Remove the row under the fence while it is this very tombstone and no relay has it to carry; tell whether.
+
+        Conflict unless the control row is OPEN at `n`, whoever leads.
+        """
+        return await tombstones.remove_tombstone(self._connections, self._rows[collection.name], key, stamp, n)
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
         """Return dead letters, the oldest first."""

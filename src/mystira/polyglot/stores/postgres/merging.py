@@ -161,8 +161,8 @@ async def _take_round(connection: Any, page: _Page, items: Sequence[Incoming]) -
     strange = [record for record in records if not can_exist(record.key)]
     possible = [record for record in records if can_exist(record.key)] if strange else records
     standing = await page.copies.standing(connection, [record.key for record in possible], lock=True)
-    leader = page.control.leader
-    judged = [_judge(record, standing.get(record.key), leader) for record in possible]
+    leader, absent = page.control.leader, page.control.absent_through
+    judged = [_judge(record, standing.get(record.key), leader, absent) for record in possible]
     verdicts = Counter(one.verdict for one in judged)
     refused = [Refusal(record, "its key cannot be stored") for record in strange]
     refused += await _apply(connection, page, [one.record for one in judged if one.verdict is Verdict.APPLY])
@@ -214,7 +214,9 @@ async def _drop_letters(connection: Any, page: _Page, judged: Sequence[_Judged])
         await drop_outlived(connection, page.copies.name, outlived)
 
 
-def _judge(record: Record, standing: Standing | None, leader: Leader) -> _Judged:
+def _judge(record: Record, standing: Standing | None, leader: Leader, absent_through: int) -> _Judged:
+    if absent_through and merge.is_purged(record, standing, absent_through):
+        return _Judged(record, Verdict.SUPERSEDED, standing)
     # Through the module, so that a test can take a guard away.
     return _Judged(record, merge.judge(record, standing, leader), standing)
 
