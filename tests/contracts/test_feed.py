@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mystira.polyglot.query import EVERYTHING, equal
-from mystira.polyglot.store import Conflict, Key, RangeGone, Record, StoreError, Throttled, TooLarge
+from mystira.polyglot.store import Conflict, Key, RangeGone, Record, Spilled, StoreError, Throttled, TooLarge
 from mystira.polyglot.stores.ranges import HASHES, first_ranges, hash_of
 from tests.contracts.conftest import Clock, Documents
 from tests.contracts.sample import BRIEFS, FLEETING, SAMPLES, Brief, Sample, event, record_of, tombstone_of
@@ -338,6 +338,38 @@ async def test_no_time_to_live_removes_a_tombstone(documents: Documents, clock: 
     assert await documents.sweep() == 0
     found = await documents.read(FLEETING, Key("a", "a"))
     assert found is not None and found.deleted
+
+
+async def test_what_is_removed_is_gone_without_a_trace_and_can_be_created_again(documents: Documents) -> None:
+    await put(documents, Sample(id="a"))
+    found = await documents.read(SAMPLES, Key("owner", "a"))
+    assert found is not None
+    await documents.remove(SAMPLES, found)
+    assert await documents.read(SAMPLES, found.key) is None
+    assert await everything(documents) == []
+    await put(documents, Sample(id="a", title="again"))
+    assert await everything(documents) == ["a"]
+
+
+async def test_only_what_was_read_can_be_removed(documents: Documents) -> None:
+    await put(documents, Sample(id="a", title="one"))
+    found = await documents.read(SAMPLES, Key("owner", "a"))
+    assert found is not None
+    await put(documents, Sample(id="a", title="two"))
+    with pytest.raises(Conflict):
+        await documents.remove(SAMPLES, found)
+    assert await everything(documents) == ["a"]
+    newer = await documents.read(SAMPLES, Key("owner", "a"))
+    assert newer is not None
+    await documents.remove(SAMPLES, newer)
+    with pytest.raises(Conflict):
+        await documents.remove(SAMPLES, newer)
+
+
+async def test_references_to_spilled_events_come_back(documents: Documents) -> None:
+    await put(documents, Sample(id="a"), spilled=(Spilled(100, "x"), Spilled(205, "y")))
+    found = await documents.read(SAMPLES, Key("owner", "a"))
+    assert found is not None and found.spilled == (Spilled(100, "x"), Spilled(205, "y"))
 
 
 async def test_throttling_says_when_to_come_back_and_changes_nothing(documents: Documents, clock: Clock) -> None:

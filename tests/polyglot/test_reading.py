@@ -8,7 +8,7 @@ import pytest
 
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import ENVELOPE, from_document, to_document
-from mystira.polyglot.store import Key, Record, StoredEvent
+from mystira.polyglot.store import Key, Record, Spilled, StoredEvent
 from mystira.polyglot.stores.documents import load, load_item
 from mystira.polyglot.stores.reading import RecordDecoder
 from tests.contracts.sample import BRIEFS, NOW, SAMPLES, Brief, Colour, Part, Sample
@@ -43,6 +43,7 @@ RECORDS = [
     record(FULL),
     record(Sample(id="b")),
     record(FULL, events=(EVENT,), event_seq=4, handled=("m",), writer="relay"),
+    record(FULL, events=(EVENT,), event_seq=4, spilled=(Spilled(2, "x"), Spilled(3, "y"))),
 ]
 
 

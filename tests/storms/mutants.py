@@ -183,6 +183,10 @@ async def resend_blindly(self: Any, collection: Any, record: Record, base: Any, 
     return False
 
 
+async def forget_the_spilled(documents: Any, journal: Any, collection: Any, record: Record) -> Record:
+    return msgspec.structs.replace(record, spilled=())
+
+
 JUDGE, CARRY, LEASE, TELL = merge.judge, RangeReader._carry, Leadership._lease, transition._tell_copy
 FOLLOW, RELAY, COPY_EVENTS, CHANGE = (
     FeedFollower.follow,
@@ -200,6 +204,10 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "tombstones dropped by the merge": ((merge, "judge", tombstones_dropped),),
     "events hidden by a faster merge": ((MemoryRelational, "_copy_events", events_by_stamp),),
     "copied events copied again": ((memory_relational, "copied", always(())),),
+    "spilled events left behind": (
+        (feed, "with_spilled", forget_the_spilled),
+        (relay, "with_spilled", forget_the_spilled),
+    ),
     "position before data": ((RangeReader, "_commit", position_before_data),),
     "unstamped documents adopted too late": ((RangeReader, "_carry", adopt_after_commit),),
     "pruned without If-Match": ((RangeReader, "_prune", prune_whatever_is_there),),

@@ -11,6 +11,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS, Control, State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.spill import SPILLS
 from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unavailable
 from mystira.polyglot.stores.memory import Document, MemoryDocuments
 from mystira.polyglot.stores.memory_relational import MemoryRelational, Row
@@ -34,6 +35,7 @@ QUERY_FAULTS = (*("unavailable", "applied", "twice") * 5, "frozen", "frozen afte
 DOCUMENT_CALLS = {
     "read": READ_FAULTS,
     "write": WRITE_FAULTS,
+    "remove": WRITE_FAULTS,
     "feed": FEED_FAULTS,
     "feed_ranges": ("unavailable",),
     "count": ("unavailable",),
@@ -151,7 +153,7 @@ class PlainDocuments(MemoryDocuments):
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         await super().write(collection, record, base)
-        if collection is not CONTROLS:
+        if collection not in (CONTROLS, SPILLS):
             self.history.add(collection.name, record, base, "docs")
         if base is not None:
             older = self.before.setdefault((collection.name, record.key), [])

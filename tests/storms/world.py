@@ -308,7 +308,7 @@ def wiped(record: Record | None) -> Record | None:
     """Return what both stores must agree on."""
     if record is None:
         return None
-    return msgspec.structs.replace(record, events=(), token="", writer="app", handled=(), extra={})
+    return msgspec.structs.replace(record, events=(), spilled=(), token="", writer="app", handled=(), extra={})
 
 
 def leading(world: World, key: Key) -> Record | None:

@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.leadership import Leadership, Term
 from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.spill import is_full, put_aside
 from mystira.polyglot.store import (
     Conflict,
     DocumentStore,
@@ -62,6 +65,7 @@ class Sender:
 
         Conflict also when the leader has changed since the base was read: the action runs again, under the same op.
         """
+        record = await self._lightened(collection, record, base, term)
         for attempt in range(RESENDS_MAX):
             term = await self._still(collection, term)
             try:
@@ -106,6 +110,19 @@ class Sender:
         except StoreError:
             # The feed delivers this record whatever happens here; PostgreSQL is left alone for a moment.
             self._breathe_until = asyncio.get_running_loop().time() + BREATHER_S
+
+    async def _lightened(self, collection: Collection[Any], record: Record, base: Record | None, term: Term) -> Record:
+        """Return the record to commit: events that wait for PostgreSQL too long make room for the new ones."""
+        if base is None or term.leader is Leader.RELATIONAL or not is_full(base.events):
+            return record
+        try:
+            async with asyncio.timeout(self._leadership.tempo.request_s):
+                spilled = await put_aside(self._documents, collection, record.key, base.events, self._clock())
+        except (TimeoutError, OutcomeUnknown) as error:
+            # The record itself was not sent yet.
+            raise Unavailable(f"{collection.name}: the events that wait could not be put aside") from error
+        fresh = record.events[len(base.events) :]
+        return msgspec.structs.replace(record, events=fresh, spilled=(*record.spilled, spilled))
 
     async def _still(self, collection: Collection[Any], term: Term) -> Term:
         """Return a term that lasts, from the same leader in the same epoch, or raise Conflict."""

@@ -10,6 +10,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, RelayTask
 from mystira.polyglot.replication import Replication
+from mystira.polyglot.spill import with_spilled
 from mystira.polyglot.store import Record
 
 MERGEABLE = (LetterKind.MERGE, LetterKind.UNREADABLE, LetterKind.DIVERGENT)
@@ -74,7 +75,7 @@ async def _merge_again(r: Replication, collection: Collection[Any], letters: Seq
         if record is None:
             await r.journal.letter_drop(letter)
         else:
-            records.append(record)
+            records.append(await with_spilled(r.documents, r.journal, collection, record))
     if not records:
         return
     # Whatever is refused again replaces its letter; a crash in between tries once more after a while.

@@ -11,7 +11,7 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.fields import time_text
-from mystira.polyglot.store import Key, Record, StoredEvent, Unreadable
+from mystira.polyglot.store import Key, Record, Spilled, StoredEvent, Unreadable
 
 ENVELOPE = "_polyglot"
 
@@ -35,6 +35,8 @@ def to_document(collection: Collection[Any], record: Record) -> dict[str, Any]:
         "eventSeq": record.event_seq,
         "events": [_event_out(event) for event in record.events],
     }
+    if record.spilled:
+        body[ENVELOPE]["spilled"] = [[spilled.last, spilled.id] for spilled in record.spilled]
     return body
 
 
@@ -57,6 +59,7 @@ def from_document(collection: Collection[Any], document: dict[str, Any], token: 
         handled=tuple(envelope.get("handled", ())),
         event_seq=envelope.get("eventSeq", 0),
         events=tuple(_event_in(event) for event in envelope.get("events", ())),
+        spilled=tuple(Spilled(last, id) for last, id in envelope.get("spilled", ())),
         extra=extra,
         token=token,
     )

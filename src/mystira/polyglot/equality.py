@@ -76,9 +76,9 @@ def _one_of(name: str, documents: Sequence[Record]) -> OneOf:
 
 
 def is_alike(document: Record, row: Record) -> bool:
-    """Tell whether both hold the same; waiting events, and by which way it came, are the document's own affair."""
+    """Tell whether both hold the same; events that wait, and by which way it came, are the document's own affair."""
     return _compared(document) == _compared(row)
 
 
 def _compared(record: Record) -> Record:
-    return msgspec.structs.replace(record, events=(), token="", writer="app")
+    return msgspec.structs.replace(record, events=(), spilled=(), token="", writer="app")

@@ -17,6 +17,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import Merged, Move, RangePosition, RelationalStore, Stream, copied
 from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
+from mystira.polyglot.spill import drop_spills, with_spilled
 from mystira.polyglot.store import (
     RECENT_OPS_MAX,
     Conflict,
@@ -149,7 +150,7 @@ class RangeReader:
         await self._adopt(collection, page.items)
         move = Move(self._stream, at[1], self._positions[at], page.continuation, not page.has_more)
         try:
-            merged = await self._commit(collection, page.items, move)
+            merged = await self._commit(collection, await self._whole(collection, page.items), move)
         except Conflict:
             # Another worker has this page; what it stored is where to go on.
             self.forget(at)
@@ -161,6 +162,17 @@ class RangeReader:
         self._positions[at] = page.continuation
         await self._prune(collection, page.items, merged.through)
         return Took(len(page.items), page.charge + self._written)
+
+    async def _whole(self, collection: Collection[Any], items: Sequence[FeedItem]) -> Sequence[FeedItem]:
+        """Return the items with the events that they spilled; a backfill tells none, so it reads none."""
+        if self._stream is Stream.BACKFILL:
+            return items
+        return [
+            item._replace(record=await with_spilled(self._documents, self._journal, collection, item.record))
+            if isinstance(item.record, Record) and item.record.spilled
+            else item
+            for item in items
+        ]
 
     async def _commit(self, collection: Collection[Any], items: Sequence[FeedItem], move: Move) -> Merged:
         return await self._journal.merge(collection, [item.record for item in items], self._clock(), move)
@@ -197,15 +209,27 @@ class RangeReader:
             return
         for item in items:
             record = item.record
-            if isinstance(record, Unreadable) or not copied(record.events, through.get(record.key, 0)):
+            if isinstance(record, Unreadable):
                 continue
-            pending = record.events[len(copied(record.events, through[record.key])) :]
+            pruned = pruned_of(record, through.get(record.key, 0))
+            if pruned is record:
+                continue
             try:
-                await self._documents.write(collection, msgspec.structs.replace(record, events=pending), record)
+                await self._documents.write(collection, pruned, record)
                 self._written += self._documents.last_charge
             except StoreError:
                 # Pruning is lazy: copied events do no harm in their document, and the next change takes them along.
                 continue
+            await drop_spills(self._documents, record.spilled[: len(record.spilled) - len(pruned.spilled)])
+
+
+def pruned_of(record: Record, through: int) -> Record:
+    """Return the record without what has been copied; the very same when nothing has."""
+    gone = len(copied(record.events, through))
+    waiting = tuple(spilled for spilled in record.spilled if spilled.last > through)
+    if not gone and len(waiting) == len(record.spilled):
+        return record
+    return msgspec.structs.replace(record, events=record.events[gone:], spilled=waiting)
 
 
 def after_stripping(stripped: Record, row: Record) -> Record:

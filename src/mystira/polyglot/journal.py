@@ -199,6 +199,10 @@ class Journal(Protocol):
         """Return what the relational copy holds of these keys."""
         ...
 
+    async def copied_through(self, name: str, keys: Sequence[Key]) -> Mapping[Key, int]:
+        """Return how far the events of these keys have been copied; 0 where none were."""
+        ...
+
     async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
         """Return where a stream stands in every range it has begun."""
         ...

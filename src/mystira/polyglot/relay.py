@@ -17,6 +17,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterKind, RelationalStore, RelayTask
 from mystira.polyglot.merge import UNSTAMPED, Standing, is_straggler
+from mystira.polyglot.spill import drop_spills, with_spilled
 from mystira.polyglot.store import Conflict, DocumentStore, OutcomeUnknown, Record, Throttled, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -100,12 +101,14 @@ class ReverseRelay:
                 if seen.document.stamp == UNSTAMPED:
                     # A replica that lags shows what was there before there were stamps; only a write proves it stands.
                     await self._documents.write(collection, seen.document, seen.document)
-                await self._journal.merge(collection, [seen.document], self._clock())
+                whole = await with_spilled(self._documents, self._journal, collection, seen.document)
+                await self._journal.merge(collection, [whole], self._clock())
                 heard = _content(seen.document)
             elif (seen.document.stamp, seen.document.op) == (seen.row.stamp, seen.row.op):
                 return seen.row.stamp
             else:
                 await self._documents.write(collection, as_relayed(seen.row), seen.document)
+                await drop_spills(self._documents, seen.document.spilled)
                 return seen.row.stamp
         raise Conflict(f"{collection.name}: the record will not hold still")
 
@@ -128,7 +131,7 @@ class _Seen(NamedTuple):
 
 def is_unheard(document: Record, standing: Standing | None) -> bool:
     """Tell whether a document holds anything that overwriting it would lose: a straggler, or its untold events."""
-    if standing is None or document.stamp == UNSTAMPED or document.events:
+    if standing is None or document.stamp == UNSTAMPED or document.events or document.spilled:
         return True
     return is_straggler(document, standing)
 
@@ -140,4 +143,4 @@ def _content(document: Record) -> Record:
 
 def as_relayed(row: Record) -> Record:
     """Return the row as the relay writes it: its events have been told on the relational side."""
-    return msgspec.structs.replace(row, writer="relay", events=(), token="")
+    return msgspec.structs.replace(row, writer="relay", events=(), spilled=(), token="")

@@ -98,12 +98,20 @@ class StoredEvent(msgspec.Struct, frozen=True, kw_only=True):
     body: dict[str, Any] = {}
 
 
+class Spilled(NamedTuple):
+    """A reference to a spill document: the seq of its last event, and its id."""
+
+    last: int
+    id: str
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One record as a store keeps it, whichever store that is. `entity` is None for a tombstone.
 
     `events` are those still carried by the record itself: documents carry them until the feed has copied them;
     the relational store puts the events of a write into the event outbox in the same transaction and reads
-    none back. `token` is the store's own mark for conditional writes (an ETag); it means nothing elsewhere.
+    none back. `spilled` refers to earlier ones that outgrew their document. `token` is the store's own mark for
+    conditional writes (an ETag); it means nothing elsewhere.
     """
 
     key: Key
@@ -117,6 +125,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     handled: tuple[str, ...] = ()
     event_seq: int = 0
     events: tuple[StoredEvent, ...] = ()
+    spilled: tuple[Spilled, ...] = ()
     extra: dict[str, Any] = {}
     token: str = ""
 
@@ -204,6 +213,10 @@ class DocumentStore(Store, Protocol):
     @property
     def last_charge(self) -> float:
         """The request units of the call answered last."""
+        ...
+
+    async def remove(self, collection: Collection[Any], record: Record) -> None:
+        """Remove a document for good, without a trace in the feed; Conflict unless it is still what was read."""
         ...
 
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:

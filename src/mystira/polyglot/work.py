@@ -373,6 +373,7 @@ class Work:
             handled=handled,
             event_seq=events[-1].seq if events else (base.event_seq if base else 0),
             events=((*base.events, *events) if base else events),
+            spilled=base.spilled if base else (),
             extra=base.extra if base and staged.entity is not None else {},
         )
 

@@ -65,6 +65,16 @@ class MemoryDocuments:
         self._container(collection).documents[record.key] = kept
         self._meter.write(collection, size)
 
+    async def remove(self, collection: Collection[Any], record: Record) -> None:
+        """Forget the document if it is still what was read."""
+        self._meter.refuse_over_budget()
+        found = self._living(collection).get(record.key)
+        if found is None or str(found.position) != record.token:
+            self._meter.read(collection, 0)
+            raise Conflict(f"{collection.name}: the document is not what was read")
+        del self._container(collection).documents[record.key]
+        self._meter.write(collection, 0)
+
     async def search(self, collection: Collection[Any], query: Query) -> Sequence[Record]:
         """Return one page of live documents in the query's order."""
         self._meter.refuse_over_budget()

@@ -1,6 +1,6 @@
 """Positions, outboxes, dead letters in this process's memory: the parts of the journal that know no records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
@@ -60,7 +60,7 @@ class MemoryQueues:
         self.relay: dict[tuple[str, Key], Waiting[RelayTask]] = {}
         self._events: dict[str, Waiting[OutboxEvent]] = {}
         self._told = 0
-        self.copied_through: dict[tuple[str, Key], int] = {}
+        self.through_of: dict[tuple[str, Key], int] = {}
 
     async def note(self, change: Change) -> None:
         """Put a verb on record."""
@@ -169,6 +169,10 @@ class MemoryQueues:
         job = self._backfills.get(name)
         if job is not None:
             self._backfills[name] = msgspec.structs.replace(job, seen=job.seen + seen, seconds=job.seconds + seconds)
+
+    async def copied_through(self, name: str, keys: Sequence[Key]) -> Mapping[Key, int]:
+        """Return how far the events of these keys have been copied; 0 where none were."""
+        return {key: self.through_of.get((name, key), 0) for key in keys}
 
     def tell(self, name: str, key: Key, events: Sequence[StoredEvent]) -> None:
         """Put facts into the event outbox; one that is there already stays as it is."""

@@ -70,7 +70,7 @@ class MemoryRelational(MemoryQueues):
         if (row and row.record.stamp) != (base and base.stamp):
             raise Conflict(f"{collection.name}: the record is not what the writer read")
         self._refuse_twice(collection, record)
-        kept = msgspec.structs.replace(record, events=(), token="")
+        kept = msgspec.structs.replace(record, events=(), spilled=(), token="")
         if row is None:
             self._rows(collection)[record.key] = Row(kept)
         else:
@@ -172,7 +172,7 @@ class MemoryRelational(MemoryQueues):
         for record in sorted(records, key=first_event):
             if telling:
                 self._copy_events(name, record, done.verdict_of.get(version_of(record)), control.leader)
-            done.through[record.key] = self.copied_through.get((name, record.key), 0)
+            done.through[record.key] = self.through_of.get((name, record.key), 0)
         return done.merged()
 
     def _take(
@@ -231,7 +231,7 @@ class MemoryRelational(MemoryQueues):
         rows = self._rows(collection)
         before = rows.get(record.key)
         seen = max(before.seen, record.stamp) if before else record.stamp
-        rows[record.key] = Row(msgspec.structs.replace(record, events=(), token=""), seen)
+        rows[record.key] = Row(msgspec.structs.replace(record, events=(), spilled=(), token=""), seen)
         done.applied.append((record, before))
 
     def _refuse_unfit(self, collection: Collection[Any], now: datetime, done: Tally) -> None:
@@ -273,14 +273,14 @@ class MemoryRelational(MemoryQueues):
         refused = leader is Leader.RELATIONAL and (name, record.key, LetterKind.MERGE, record.stamp) in self.letter_of
         if refused or not tells(verdict, leader):
             return
-        through = self.copied_through.get((name, record.key), 0)
+        through = self.through_of.get((name, record.key), 0)
         new = record.events[len(copied(record.events, through)) :]
         if self._checks:
             # What follows an event that cannot be stored waits with it in the document: order is kept.
             new = tuple(takewhile(is_storable, new))
         self.tell(name, record.key, new)
         if new:
-            self.copied_through[name, record.key] = new[-1].seq
+            self.through_of[name, record.key] = new[-1].seq
 
     def _bury(self, letter: DeadLetter, now: datetime) -> None:
         at = (letter.collection, letter.key, letter.kind, letter.stamp)

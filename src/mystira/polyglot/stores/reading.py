@@ -15,7 +15,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Entity, Stamp
 from mystira.polyglot.envelope import ENVELOPE
 from mystira.polyglot.fields import Field, FieldKind
-from mystira.polyglot.store import Key, Record, StoredEvent
+from mystira.polyglot.store import Key, Record, Spilled, StoredEvent
 
 
 class _Event(msgspec.Struct, rename="camel", gc=False):
@@ -38,6 +38,7 @@ class _Envelope(msgspec.Struct, rename="camel", gc=False):
     handled: tuple[str, ...]
     event_seq: int
     events: list[_Event]
+    spilled: tuple[Spilled, ...] = ()
 
 
 class RecordDecoder:
@@ -80,6 +81,7 @@ class RecordDecoder:
             handled=envelope.handled,
             event_seq=envelope.event_seq,
             events=tuple(map(_stored, envelope.events)) if envelope.events else (),
+            spilled=envelope.spilled,
             token=token,
         )
 

@@ -79,6 +79,11 @@ class PostgresJournal:
         async with self._connections.connection() as connection:
             return await self._copies[collection.name].standing(connection, keys, lock=False)
 
+    async def copied_through(self, name: str, keys: Sequence[Key]) -> Mapping[Key, int]:
+        """Return how far the events of these keys have been copied; 0 where none were."""
+        async with self._connections.connection() as connection:
+            return await outbox.copied_through(connection, name, keys)
+
     async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
         """Return where a stream stands in every range it has begun."""
         return await positions.positions(self._connections, name, stream)

@@ -12,6 +12,7 @@ import apsw
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS
 from mystira.polyglot.query import Query, Where
+from mystira.polyglot.spill import SPILLS
 from mystira.polyglot.store import Conflict, FeedPage, Incoming, Key, Record, Unavailable
 from mystira.polyglot.stores.documents import Meter, can_exist, dump, expiry, load, load_item
 from mystira.polyglot.stores.ranges import hash_of
@@ -55,6 +56,7 @@ class _Container:
             f"UPDATE {table} SET deleted = ?, expires_at = ?, body = ?, position = ? "  # noqa: S608
             "WHERE partition = ? AND id = ? AND position = ? AND (expires_at IS NULL OR expires_at > ?)"
         )
+        self.remove = f"DELETE FROM {table} WHERE partition = ? AND id = ? AND position = ?"  # noqa: S608
         self.sweep = f"DELETE FROM {table} WHERE expires_at <= ?"  # noqa: S608
 
     def load(self, body: str, position: int) -> Record:
@@ -130,6 +132,16 @@ class SqliteDocuments:
             raise
         self._meter.write(collection, len(body))
 
+    async def remove(self, collection: Collection[Any], record: Record) -> None:
+        """Remove the document for good if it is still what was read."""
+        self._meter.refuse_over_budget()
+        try:
+            await self._writer.write(partial(_remove, self._containers[collection.name], record))
+        except Conflict:
+            self._meter.read(collection, 0)
+            raise
+        self._meter.write(collection, 0)
+
     async def search(self, collection: Collection[Any], query: Query) -> Sequence[Record]:
         """Return one page of live documents in the query's order."""
         self._meter.refuse_over_budget()
@@ -200,7 +212,7 @@ async def open_sqlite(
     locked_s_max: float = LOCKED_S_MAX,
 ) -> SqliteDocuments:
     """Open or make a document file; Unavailable when it cannot be used. `clock` gives seconds since 1970."""
-    declared = (*collections, CONTROLS)
+    declared = (*collections, CONTROLS, SPILLS)
     try:
         reader, writer = await asyncio.to_thread(_connect, str(path), declared, locked_s_max)
     except apsw.Error as error:
@@ -233,3 +245,9 @@ def _put(
         connection.execute(container.replace, (*content, position, partition, document_id, token, now_s))
     if not connection.changes():
         raise Conflict(f"{container.collection.name}: the document is not what the writer read")
+
+
+def _remove(container: _Container, record: Record, connection: apsw.Connection, position: int) -> None:
+    connection.execute(container.remove, (*record.key, record.token))
+    if not connection.changes():
+        raise Conflict(f"{container.collection.name}: the document is not what was read")
