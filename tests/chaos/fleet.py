@@ -20,7 +20,10 @@ POSTGRES = "postgres"
 
 
 class Fleet:
-    """The processes that are running now, and how many of each role were killed or died by themselves."""
+    """The processes that are running now, and how many of each role were killed or died by themselves.
+
+    `calm` stretches the time between two deaths.
+    """
 
     def __init__(self, folder: Path, place: Path, random: Random) -> None:
         self._folder = folder
@@ -30,6 +33,7 @@ class Fleet:
         self._born = 0
         self.killed: Counter[str] = Counter()
         self.crashed: list[str] = []
+        self.calm = 1.0
 
     def start(self) -> None:
         """Start everybody."""
@@ -51,21 +55,25 @@ class Fleet:
             # A move takes seconds: whoever coordinates is spared every other time, so that some come to their end.
             roles = [role for role in ROLES if role != "coordinator" or turn % 2 == 0]
             for role in self._random.sample(roles, len(roles)):
-                await asyncio.sleep(self._random.uniform(0.2, 1.2))
+                await asyncio.sleep(self._random.uniform(0.2, 1.2) * self.calm)
                 self._note_crashes()
-                self._kill(role)
-                await asyncio.sleep(self._random.choice((0.0, 0.3)))
-                self.spawn(role)
+                if self._kill(role):
+                    await asyncio.sleep(self._random.choice((0.0, 0.3)))
+                    self.spawn(role)
 
     def _of(self, role: str) -> list[str]:
         return [name for name in self._running if name.rstrip("0123456789") == role]
 
-    def _kill(self, role: str) -> None:
-        name = self._random.choice(self._of(role))
-        process = self._running.pop(name)
+    def _kill(self, role: str) -> bool:
+        # On a busy machine starting takes seconds, and nobody would ever get to work if that were held against them.
+        at_work = [name for name in self._of(role) if (self._folder / "at work" / name).exists()]
+        if not at_work:
+            return False
+        process = self._running.pop(self._random.choice(at_work))
         process.kill()
         process.wait()
         self.killed[role] += 1
+        return True
 
     def _note_crashes(self) -> None:
         for name, process in list(self._running.items()):
@@ -98,14 +106,14 @@ def _went(process: "subprocess.Popen[bytes]", patience_s: float) -> bool:
     return True
 
 
-async def kill_postgres(attached: Attached, random: Random, every_s: float, killed: "Counter[str]") -> None:
+async def kill_postgres(attached: Attached, random: Random, every_s: float, fleet: Fleet) -> None:
     """Kill the database again and again, and start it after a while."""
     while True:
-        await asyncio.sleep(every_s * random.uniform(0.7, 1.1))
+        await asyncio.sleep(every_s * random.uniform(0.7, 1.1) * fleet.calm)
         pid = running_pid(attached.home)
         if pid is not None:
             signal_postmaster(pid)
-            killed[POSTGRES] += 1
+            fleet.killed[POSTGRES] += 1
         await asyncio.sleep(random.uniform(0.0, 0.7))
         # On a busy machine it may still be on its way down or up; whoever attaches next waits for it.
         again = await attach(attached.home.root.parent, quiet)

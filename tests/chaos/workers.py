@@ -193,6 +193,7 @@ async def main(role: str, name: str, path: str) -> None:
     logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
     place = msgspec.json.decode(Path(path).read_bytes(), type=Place)
     opened = await open_both(place, name)
+    (place.at_work / name).touch()
     await ROLES[role](opened, place, name)
 
 

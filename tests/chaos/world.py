@@ -69,6 +69,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         """Where each writer keeps what it was promised."""
         return Path(self.folder) / "acknowledged"
 
+    @property
+    def at_work(self) -> Path:
+        """Where each process leaves its name when it has started."""
+        return Path(self.folder) / "at work"
+
 
 class Opened:
     """One process's view: both stores, units of work, and what replication's verbs need."""
