@@ -80,8 +80,7 @@ async def _unsettled(r: Replication, collection: Collection[Any]) -> list[str]:
 
 
 async def _bring_back(r: Replication, collection: Collection[Any], row: Control) -> list[str]:
-    if row.state is not State.OPEN or row.phase not in DUAL:
-        await step_to(r, collection, row, NEAREST.get(row.phase, row.phase))
+    await step_to(r, collection, row, NEAREST.get(row.phase, row.phase))
     return [f"{collection.name} stood at {row.phase}/{row.state}, complete: {row.complete}"]
 
 

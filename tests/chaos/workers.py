@@ -163,6 +163,9 @@ async def step_to(r: Replication, collection: Collection[Any], row: Control, tar
     if row.phase is Phase.COSMOS_ONLY and not row.complete:
         await backfill.start(r, collection, actor="chaos", why="a copy is needed")
         return await r.row(collection)
+    if row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete:
+        # Whoever came here died half way; doing it again does the rest.
+        target = row.phase
     return await change_phase(r, collection, target, actor="chaos", why="walking", deadline_s=DEADLINE_S)
 
 
