@@ -115,7 +115,9 @@ async def test_a_late_old_version_of_what_was_purged_never_comes_back(
     await merge(relational, gone(3))
     assert await relational.journal.remove_tombstone(BRIEFS, A, Stamp(0, 3), before.n)
     purged = await flip(relational, before, phase, floor=3, purged=3)  # type: ignore[arg-type]
-    assert counts(await merge(relational, brief(2, events=told("a", 1)), inline=inline)) == {"superseded": 1}
+    # Where PostgreSQL leads it may also be a straggler that made a new key: that is for a person to say.
+    kept = "superseded" if inline or phase is DUAL else "conflicts"
+    assert counts(await merge(relational, brief(2, events=told("a", 1)), inline=inline)) == {kept: 1}
     assert counts(await merge(relational, gone(3), inline=inline)) == {"superseded": 1}
     assert await relational.read(BRIEFS, A) is None
     assert await drain_events(relational) == ["event-a-1"]

@@ -68,6 +68,15 @@ def is_purged(incoming: Record, standing: Standing | None, absent_through: int) 
     return standing is None and incoming.stamp > UNSTAMPED and incoming.stamp.seq <= absent_through
 
 
+def judge_purged(incoming: Record, leader: Leader) -> Verdict:
+    """Return what a late version of a purged record means: it never comes back by itself.
+
+    Where the relational side leads it may be a straggler that made a new key under the old floor: a person decides.
+    """
+    is_from_app = incoming.writer == "app" and not incoming.deleted
+    return Verdict.CONFLICT if leader is Leader.RELATIONAL and is_from_app else Verdict.SUPERSEDED
+
+
 def is_newer(incoming: Stamp, standing: Stamp) -> bool:
     """Tell whether the incoming stamp supersedes the one that stands."""
     return incoming > standing

@@ -24,6 +24,7 @@ from mystira.polyglot.store import Conflict, FeedItem, OutcomeUnknown, RangeGone
 from mystira.polyglot.transition import wait_for_silence
 
 OLDER_THAN_S = 30 * 24 * 3600.0
+SPILLS_OLDER_THAN_S = 24 * 3600.0
 AT_ONCE = 10_000
 PAGE = 500
 CATCH_UP_S = 60.0
@@ -56,7 +57,8 @@ async def purge_tombstones(
     await _refuse(r, collection, row)
     await r.journal.note_tombstones(collection.name, await _found(r, collection, row), r.clock())
     before = r.clock() - timedelta(seconds=older_than_s)
-    await sweep_spills(r.documents, collection, before)
+    # Whatever age is asked for: a replica that lags shows a record as it was before it referred to its spill.
+    await sweep_spills(r.documents, collection, min(before, r.clock() - timedelta(seconds=SPILLS_OLDER_THAN_S)))
     old = await r.journal.old_tombstones(collection.name, before, AT_ONCE)
     ready = await _those_ready(r, collection, row, old)
     if not ready:
@@ -155,12 +157,11 @@ async def _make_way(
     await _heal(r, row)
     if row.purged >= seq:
         return row
-    if row.leader is Leader.DOCUMENTS:
-        # Whoever writes above the old floor does so under a lease that ends meanwhile.
-        await wait_for_silence(r)
-        if row.copying:
-            await _carry_over(r, collection)
-            await _refuse(r, collection, await r.row(collection))
+    # Whoever writes above the old floor, or to the documents although they no longer lead, does so under a lease that
+    # ends meanwhile.
+    await wait_for_silence(r)
+    await _carry_over(r, collection)
+    await _refuse(r, collection, await r.row(collection))
     row = await _change(r, row, "purge", actor, why, purged=seq)
     await _heal(r, row)
     return row

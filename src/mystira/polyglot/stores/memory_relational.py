@@ -225,7 +225,7 @@ class MemoryRelational(MemoryQueues):
         # Through the module, so that a test can take a guard away.
         verdict = merge.judge(record, standing, leader)
         if control is not None and merge.is_purged(record, standing, control.absent_through):
-            verdict = Verdict.SUPERSEDED
+            verdict = merge.judge_purged(record, leader)
         done.verdicts[verdict] += 1
         if record.events:
             done.verdict_of[version_of(record)] = verdict

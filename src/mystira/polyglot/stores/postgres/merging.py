@@ -216,7 +216,7 @@ async def _drop_letters(connection: Any, page: _Page, judged: Sequence[_Judged])
 
 def _judge(record: Record, standing: Standing | None, leader: Leader, absent_through: int) -> _Judged:
     if absent_through and merge.is_purged(record, standing, absent_through):
-        return _Judged(record, Verdict.SUPERSEDED, standing)
+        return _Judged(record, merge.judge_purged(record, leader), standing)
     # Through the module, so that a test can take a guard away.
     return _Judged(record, merge.judge(record, standing, leader), standing)
 
