@@ -107,11 +107,6 @@ async def tell_no_committing(r: Any, told: Any) -> None:
         await TELL(r, told)
 
 
-async def refill_nothing(self: Any, collection: Any, n: int) -> None:
-    standing = self.control_of[collection.name]
-    self.control_of[collection.name] = standing.evolve(complete=True)
-
-
 async def only_while_documents_lead(self: Any, collection: Any) -> int:
     row = await self._reader._journal.control(collection.name)
     return 0 if row is not None and row.leader is Leader.RELATIONAL else await FOLLOW(self, collection)
@@ -245,9 +240,9 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "relay forgets newer tasks": ((memory_relational, "is_what_was_sent", always(True)),),
     "relay overwrites stragglers": ((relay, "is_unheard", always(False)),),
     "relay reads the row before the document": ((ReverseRelay, "_look", row_first),),
+    "relay goes on while documents lead": ((relay, "documents_lead", always(False)),),
     "relay writes without If-Match": ((ReverseRelay, "_carry", relay_without_if_match),),
     "relay skips tombstones": ((ReverseRelay, "_carry", relay_skips_tombstones),),
-    "nothing refilled from PostgresOnly": ((MemoryRelational, "relay_refill", refill_nothing),),
     "the same n for a new transition": ((transition, "_next_n", take_over_under_the_same_n),),
     "second writes while it drains": ((memory_relational, "takes_second_writes", by_leader),),
     "feed follows nothing": ((feed.FeedFollower, "follow", never_async(0)),),

@@ -14,9 +14,11 @@ import structlog
 
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import Control
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterKind, RelationalStore, RelayTask
 from mystira.polyglot.merge import UNSTAMPED, Standing, is_straggler
+from mystira.polyglot.phases import Leader
 from mystira.polyglot.spill import drop_spills, with_spilled
 from mystira.polyglot.store import Conflict, DocumentStore, OutcomeUnknown, Record, Throttled, Unavailable
 
@@ -120,6 +122,9 @@ class ReverseRelay:
         document = await self._documents.read(collection, task.key)
         standing = (await self._journal.standing(collection, [task.key])).get(task.key)
         row = await self._relational.read(collection, task.key)
+        if documents_lead(await self._journal.control(task.collection)):
+            # It slept through the way back. The documents are the truth again, and the row may not even be kept.
+            raise Conflict(f"{task.collection}: the documents lead")
         return _Seen(document, standing, row)
 
 
@@ -127,6 +132,11 @@ class _Seen(NamedTuple):
     document: Record | None
     standing: Standing | None
     row: Record | None
+
+
+def documents_lead(control: Control | None) -> bool:
+    """Tell whether a relay has nothing to say any more."""
+    return control is None or control.leader is Leader.DOCUMENTS
 
 
 def is_unheard(document: Record, standing: Standing | None) -> bool:
