@@ -17,7 +17,6 @@ FIRST_SEED = {
     "lease from a stale read": 150,
     "lease counted from the answer": 380,
     "copy moves to any n": 1_240,
-    "relay goes on while documents lead": 1_660,
     "abort the copy first": 610,
     "no COMMITTING before the flip": 1_510,
 }
