@@ -22,7 +22,7 @@ from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.deadletters import retry_due
 from mystira.polyglot.feed import LEASE_S, FeedFollower
-from mystira.polyglot.loops import Wake, keep_doing
+from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.relay import ReverseRelay
@@ -42,7 +42,7 @@ MIGRATIONS = ROOT / "migrations"
 
 # Commits that come faster share one round: a hundred rounds a second carry as much as one for each would.
 APART_S = 0.01
-BY_CLOCK = ("backfill", "dead letters")
+BY_CLOCK_S = {"backfill": 2.0, "dead letters": 2.0}
 
 Report = Callable[[str], None]
 
@@ -84,7 +84,15 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
     # A bell that nobody rings: what no commit can hurry comes round by the clock alone.
     clock = Wake()
     loops = [
-        asyncio.create_task(keep_doing(name, step, clock if name in BY_CLOCK else platform.wake, apart_s=APART_S))
+        asyncio.create_task(
+            keep_doing(
+                name,
+                step,
+                clock if name in BY_CLOCK_S else platform.wake,
+                idle_s=BY_CLOCK_S.get(name, IDLE_S),
+                apart_s=APART_S,
+            )
+        )
         for name, step in _steps(platform).items()
     ]
     for job in JOBS:

@@ -32,15 +32,20 @@ from tests.contracts.sample import BRIEFS, SAMPLES, Sample, record_of
 
 pytestmark = pytest.mark.anyio
 
-RANGE = Move(Stream.FOLLOW, "range-1", "", "")
-
 
 async def positions(store: RelationalStore, stream: Stream = Stream.FOLLOW) -> list[RangePosition]:
     return list(await store.journal.positions(BRIEFS.name, stream))
 
 
-async def lease(store: RelationalStore, owner: str, *, at_s: float = 0, move: Move = RANGE) -> str | None:
-    return await store.journal.lease_range(BRIEFS.name, move, owner, NOW + timedelta(seconds=at_s), 30)
+async def lease(
+    store: RelationalStore,
+    owner: str,
+    *,
+    at_s: float = 0,
+    stream: Stream = Stream.FOLLOW,
+    range_id: str = "range-1",
+) -> str | None:
+    return await store.journal.lease_range(BRIEFS.name, stream, range_id, owner, NOW + timedelta(seconds=at_s), 30)
 
 
 async def tasks(store: RelationalStore, limit: int = 100, *, at_s: float = 0, name: str | None = None):
@@ -123,8 +128,8 @@ async def test_while_a_lease_lasts_nobody_else_gets_the_range(relational: Relati
 
 async def test_a_lease_covers_one_range_of_one_stream(relational: RelationalStore) -> None:
     await lease(relational, "me")
-    assert await lease(relational, "another", move=RANGE._replace(range_id="range-2")) == ""
-    assert await lease(relational, "another", move=RANGE._replace(stream=Stream.BACKFILL)) == ""
+    assert await lease(relational, "another", range_id="range-2") == ""
+    assert await lease(relational, "another", stream=Stream.BACKFILL) == ""
 
 
 async def test_of_many_that_want_a_range_one_gets_it(relational: RelationalStore) -> None:
@@ -156,7 +161,7 @@ async def test_after_a_split_the_successors_go_on_and_repeating_it_changes_nothi
 
 async def test_a_range_split_before_it_was_begun_begins_at_the_beginning(relational: RelationalStore) -> None:
     await relational.journal.split_range(BRIEFS.name, Stream.BACKFILL, "never", ["left", "right"])
-    assert await lease(relational, "me", move=Move(Stream.BACKFILL, "left", "", "")) == ""
+    assert await lease(relational, "me", stream=Stream.BACKFILL, range_id="left") == ""
 
 
 async def test_relay_tasks_are_leased_the_longest_waiting_first(relational: RelationalStore) -> None:

@@ -93,13 +93,14 @@ async def count_from_the_answer(self: Any, copy: Record, asked_at: float) -> Any
     return term and Term(term.control, self._steady() + self.tempo.lease_s)
 
 
-async def abort_copy_first(journal: Any, documents: Any, row: Any, copy: Any, change: Any) -> None:
+async def abort_copy_first(journal: Any, documents: Any, row: Any, copy: Any, change: Any) -> Any:
     standing = await control.read_copy(documents, row.id)
     opened = row.opened(max(row.n, copy.n if copy else 0) + 1)
     if standing is not None and row.leader is Leader.DOCUMENTS:
         await control.write_copy(documents, standing, opened)
     if row.state is control.State.DRAIN:
         await journal.change(row, opened, change)
+    return opened
 
 
 async def tell_no_committing(r: Any, told: Any) -> None:
@@ -241,7 +242,7 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "relay reads the row before the document": ((ReverseRelay, "_look", row_first),),
     "relay writes without If-Match": ((ReverseRelay, "_carry", relay_without_if_match),),
     "relay skips tombstones": ((ReverseRelay, "_carry", relay_skips_tombstones),),
-    "the same n for a new transition": ((transition, "_next_n", take_over_under_the_same_n),),
+    "the same n for a new transition": ((transition, "next_n", take_over_under_the_same_n),),
     "second writes while it drains": ((memory_relational, "takes_second_writes", by_leader),),
     "feed follows nothing": ((feed.FeedFollower, "follow", never_async(0)),),
 }

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Change, State, control_of, heal_copy, read_copy
+from mystira.polyglot.control import Change, State, heal_copy, next_n
 from mystira.polyglot.feed import RangeReader
 from mystira.polyglot.journal import Backfill, Stream
 from mystira.polyglot.phases import Leader
@@ -113,7 +113,7 @@ async def start(
     if not row.copying:
         # What is absent now may be alive, so a late version of what was purged cannot be told from it by its seq.
         # From this commit on the follower takes changes in; only what was there before is left to this job.
-        after = row.evolve(n=await _next_n(r, row.n, row.id), copying=True, complete=False, purged=0)
+        after = row.evolve(n=await next_n(r.documents, row), copying=True, complete=False, purged=0)
         await r.journal.change(row, after, r.noted("start backfill", row, after, actor, why))
         await heal_copy(r.documents, after)
     return job
@@ -234,7 +234,7 @@ class Backfiller:
         """Every range has been read to its end: the copy holds everything."""
         row = await self._r.row(collection)
         if row.copying and not row.complete:
-            after = row.evolve(n=await _next_n(self._r, row.n, row.id), complete=True)
+            after = row.evolve(n=await next_n(self._r.documents, row), complete=True)
             noted = self._r.noted("backfill complete", row, after, self._r.name, "every range was read to its end")
             await self._r.journal.change(row, after, noted)
             await heal_copy(self._r.documents, after)
@@ -286,8 +286,3 @@ async def _job(r: Replication, collection: Collection[Any]) -> Backfill:
     if job is None:
         raise NotStarted(collection=collection.name)
     return job
-
-
-async def _next_n(r: Replication, n: int, name: str) -> int:
-    copy = await read_copy(r.documents, name)
-    return max(n, control_of(copy).n if copy else 0) + 1

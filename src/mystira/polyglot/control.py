@@ -133,6 +133,12 @@ async def write_copy(documents: DocumentStore, base: Record | None, control: Con
     return record
 
 
+async def next_n(documents: DocumentStore, row: Control) -> int:
+    """Return the version of the next change: above the row's, and above a copy that was reopened without the row."""
+    copy = await read_copy(documents, row.id)
+    return max(row.n, control_of(copy).n if copy else 0) + 1
+
+
 async def heal_copy(documents: DocumentStore, row: Control) -> bool:
     """Bring the copy to the row's state where the row is ahead; tell whether the copy now says what the row says."""
     copy = await read_copy(documents, row.id)

@@ -10,8 +10,7 @@ from mystira.polyglot.journal import Stream
 from mystira.polyglot.query import EVERYTHING, LIMIT_MAX, AllOf, OneOf, Query
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, RangeGone, Record
-
-PAGE = 500
+from mystira.polyglot.walking import every_page
 
 
 async def is_caught_up(r: Replication, collection: Collection[Any]) -> bool:
@@ -31,18 +30,11 @@ async def is_caught_up(r: Replication, collection: Collection[Any]) -> bool:
 async def is_equal(r: Replication, collection: Collection[Any]) -> bool:
     """Tell whether every document has its row, alike in all that both stores keep, and no row is without a document."""
     live = 0
-    for range_id in await r.documents.feed_ranges(collection):
-        continuation, more = "", True
-        while more:
-            try:
-                page = await r.documents.feed(collection, range_id, continuation, PAGE)
-            except RangeGone:
-                return False
-            records = [item.record for item in page.items if isinstance(item.record, Record)]
-            if len(records) < len(page.items) or not await _all_stand(r, collection, records):
-                return False
-            live += sum(not record.deleted for record in records)
-            continuation, more = page.continuation, page.has_more
+    async for page in every_page(r.documents, collection):
+        records = [item.record for item in page.items if isinstance(item.record, Record)]
+        if len(records) < len(page.items) or not await _all_stand(r, collection, records):
+            return False
+        live += sum(not record.deleted for record in records)
     return live == await r.relational.count(collection, EVERYTHING)
 
 

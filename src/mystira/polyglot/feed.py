@@ -140,8 +140,7 @@ class RangeReader:
             self._positions[at] = stands.get(range_id, "")
             self._renew_at[at] = now
             return True
-        wanted = Move(self._stream, range_id, "", "")
-        continuation = await self._journal.lease_range(name, wanted, self._owner, now, self._lease_s)
+        continuation = await self._journal.lease_range(name, self._stream, range_id, self._owner, now, self._lease_s)
         if continuation is None:
             self._positions.pop(at, None)
             self._renew_at[at] = now + timedelta(seconds=self._lease_s / 4)

@@ -214,7 +214,9 @@ class Journal(Protocol):
         """Return where a stream stands in every range it has begun."""
         ...
 
-    async def lease_range(self, name: str, move: Move, owner: str, now: datetime, lease_s: float) -> str | None:
+    async def lease_range(
+        self, name: str, stream: Stream, range_id: str, owner: str, now: datetime, lease_s: float
+    ) -> str | None:
         """Take or renew a range for one worker; return its continuation, None while another one has it."""
         ...
 

@@ -172,9 +172,7 @@ class Leadership:
     async def _row_term(self, row: Control, asked_at: float) -> Term | None:
         """PostgreSQL leads; a drain that nobody finishes holds its writers no longer than its deadline."""
         if row.state is State.DRAIN and row.deadline is not None and row.deadline <= self._clock():
-            opened = row.opened(row.n + 1)
-            await self._journal.change(row, opened, self._aborted(row, opened))
-            row = opened
+            row = await abort(self._journal, self._documents, row, None, self._aborted(row))
         return self._open_term(row, asked_at)
 
     def _open_term(self, control: Control, asked_at: float) -> Term | None:
@@ -213,7 +211,7 @@ class Leadership:
             raise Unavailable(f"{told.id}: PostgreSQL knows less than the documents do; an operator must look")
         if told.deadline is None or self._clock() < told.deadline:
             return False
-        await abort(self._journal, self._documents, row, told, self._aborted(told, told))
+        await abort(self._journal, self._documents, row, told, self._aborted(told))
         return True
 
     async def _reopen(self, copy: Record) -> bool:
@@ -224,17 +222,9 @@ class Leadership:
         await write_copy(self._documents, copy, told.opened(told.n + 1))
         return True
 
-    def _aborted(self, before: Control, after: Control) -> Change:
-        return Change(
-            collection=before.id,
-            verb="abort",
-            actor=self._name,
-            why="nobody finished it in time",
-            at=self._clock(),
-            n=after.n,
-            before=leads(before),
-            after=leads(after),
-        )
+    def _aborted(self, control: Control) -> Change:
+        why = "nobody finished it in time"
+        return Change(collection=control.id, verb="abort", actor=self._name, why=why, at=self._clock())
 
 
 def lasts(term: Term, now: float) -> bool:
@@ -242,8 +232,13 @@ def lasts(term: Term, now: float) -> bool:
     return now < term.until
 
 
-async def abort(journal: Journal, documents: DocumentStore, row: Control, copy: Control | None, change: Change) -> None:
-    """End a transition where it began: the row first, then the copy. Conflict when it ended otherwise meanwhile."""
+async def abort(
+    journal: Journal, documents: DocumentStore, row: Control, copy: Control | None, change: Change
+) -> Control:
+    """End a transition where it began, the row first, then the copy; return the row then.
+
+    Conflict when it ended otherwise meanwhile. What `change` says of `n`, before and after is filled in here.
+    """
     if row.state is State.DRAIN:
         opened = row.opened(max(row.n, copy.n if copy else 0) + 1)
         note = msgspec.structs.replace(change, n=opened.n, before=leads(row), after=leads(opened))
@@ -251,7 +246,8 @@ async def abort(journal: Journal, documents: DocumentStore, row: Control, copy: 
         row = opened
     if row.leader is Leader.RELATIONAL:
         # Nobody leases the copy now, and the documents may be out of reach.
-        return
+        return row
     standing = await read_copy(documents, row.id)
     if standing is not None and copy_may_become(standing, row):
         await write_copy(documents, standing, row)
+    return row

@@ -7,26 +7,26 @@ is refused by every merge. The follower loses the tombstone first, the leader se
 the next run.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from mystira.polyglot.backfill import DONE
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Change, Control, State, control_of, heal_copy, read_copy
+from mystira.polyglot.control import Change, Control, State, heal_copy, next_n
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.journal import LetterFilter, LetterKind, Stream, Tombstone
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.spill import sweep_spills
-from mystira.polyglot.store import Conflict, FeedItem, OutcomeUnknown, RangeGone, Record
+from mystira.polyglot.store import Conflict, OutcomeUnknown, RangeGone, Record
 from mystira.polyglot.transition import wait_for_silence
+from mystira.polyglot.walking import every_page
 
 OLDER_THAN_S = 30 * 24 * 3600.0
 SPILLS_OLDER_THAN_S = 24 * 3600.0
 AT_ONCE = 10_000
-PAGE = 500
 CATCH_UP_S = 60.0
 TRIES = 6
 
@@ -89,22 +89,8 @@ async def _found(r: Replication, collection: Collection[Any], row: Control) -> S
     """Return the tombstones of the leader: what the follower has beside them is not yet, or no more, the same."""
     if row.leader is Leader.RELATIONAL:
         return await r.journal.tombstones(collection, AT_ONCE)
-    records = [item.record async for item in _documents(r, collection)]
+    records = [item.record async for page in every_page(r.documents, collection) for item in page.items]
     return [Tombstone(one.key, one.stamp) for one in records if isinstance(one, Record) and one.deleted]
-
-
-async def _documents(r: Replication, collection: Collection[Any]) -> AsyncGenerator[FeedItem]:
-    for range_id in await r.documents.feed_ranges(collection):
-        continuation, more = "", True
-        while more:
-            try:
-                page = await r.documents.feed(collection, range_id, continuation, PAGE)
-            except RangeGone:
-                # The next run finds its successors.
-                break
-            for item in page.items:
-                yield item
-            continuation, more = page.continuation, page.has_more
 
 
 async def _those_ready(
@@ -168,8 +154,7 @@ async def _make_way(
 
 
 async def _change(r: Replication, row: Control, verb: str, actor: str, why: str, **changes: Any) -> Control:
-    copy = await read_copy(r.documents, row.id)
-    after = row.evolve(n=max(row.n, control_of(copy).n if copy else 0) + 1, **changes)
+    after = row.evolve(n=await next_n(r.documents, row), **changes)
     await r.journal.change(row, after, r.noted(verb, row, after, actor, why))
     return after
 

@@ -27,6 +27,7 @@ from mystira.polyglot.store import (
     StoreError,
     Unavailable,
 )
+from mystira.polyglot.walking import every_page
 
 PENDING_EVENTS_MAX = 100
 PENDING_BYTES_MAX = 256 * 1024
@@ -118,17 +119,13 @@ def _name(collection: Collection[Any], key: Key, events: Sequence[StoredEvent]) 
 async def sweep_spills(documents: DocumentStore, collection: Collection[Any], older_than: datetime) -> int:
     """Remove the old spills of a collection that no document refers to; return how many there were."""
     swept = 0
-    for range_id in await documents.feed_ranges(SPILLS):
-        continuation, more = "", True
-        while more:
-            page = await documents.feed(SPILLS, range_id, continuation, SWEEP_PAGE)
-            for item in page.items:
-                if isinstance(item.record, Record) and await _is_orphan(documents, collection, item.record, older_than):
-                    # A writer that spills the same events anew has made it young again: then it stays.
-                    with suppress(Conflict):
-                        await documents.remove(SPILLS, item.record)
-                        swept += 1
-            continuation, more = page.continuation, page.has_more
+    async for page in every_page(documents, SPILLS, SWEEP_PAGE):
+        for item in page.items:
+            if isinstance(item.record, Record) and await _is_orphan(documents, collection, item.record, older_than):
+                # A writer that spills the same events anew has made it young again: then it stays.
+                with suppress(Conflict):
+                    await documents.remove(SPILLS, item.record)
+                    swept += 1
     return swept
 
 

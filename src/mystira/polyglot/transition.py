@@ -16,6 +16,7 @@ from mystira.polyglot.control import (
     control_of,
     copy_may_become,
     heal_copy,
+    next_n,
     read_copy,
     write_copy,
 )
@@ -90,8 +91,7 @@ async def end_transition(r: Replication, collection: Collection[Any], *, actor: 
     row = await r.row(collection)
     copy = await read_copy(r.documents, row.id)
     told = None if copy is None else control_of(copy)
-    await abort(r.journal, r.documents, row, told, r.noted("abort", row, row, actor, why))
-    return await r.row(collection)
+    return await abort(r.journal, r.documents, row, told, r.noted("abort", row, row, actor, why))
 
 
 def _refuse_incomplete(row: Control, target: Phase) -> None:
@@ -107,7 +107,7 @@ async def _step(
         _refuse_incomplete(row, target)
     dual = target in (Phase.DUAL_WRITE_COSMOS_READ, Phase.DUAL_WRITE_POSTGRES_READ)
     complete = target is Phase.DUAL_WRITE_COSMOS_READ
-    after = row.opened(await _next_n(r, row), phase=target, copying=dual, complete=complete)
+    after = row.opened(await next_n(r.documents, row), phase=target, copying=dual, complete=complete)
     await r.journal.change(row, after, r.noted("step", row, after, actor, why))
     return await _complete(r, collection, after)
 
@@ -121,14 +121,9 @@ async def _complete(r: Replication, collection: Collection[Any], row: Control) -
     return row
 
 
-async def _next_n(r: Replication, row: Control) -> int:
-    copy = await read_copy(r.documents, row.id)
-    return max(row.n, control_of(copy).n if copy else 0) + 1
-
-
 async def _drain(r: Replication, row: Control, target: Phase, actor: str, why: str, deadline_s: float) -> Control:
     draining = row.evolve(
-        n=await _next_n(r, row),
+        n=await next_n(r.documents, row),
         state=State.DRAIN,
         target=target,
         coordinator=r.name,

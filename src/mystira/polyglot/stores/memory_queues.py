@@ -76,14 +76,16 @@ class MemoryQueues:
         """Return where a stream stands in every range it has begun."""
         return [position for at, position in sorted(self.position_of.items()) if at[:2] == (name, stream)]
 
-    async def lease_range(self, name: str, move: Move, owner: str, now: datetime, lease_s: float) -> str | None:
+    async def lease_range(
+        self, name: str, stream: Stream, range_id: str, owner: str, now: datetime, lease_s: float
+    ) -> str | None:
         """Take or renew a range for one worker; return its continuation, None while another one has it."""
-        at = (name, move.stream, move.range_id)
+        at = (name, stream, range_id)
         held = self._owner_of.get(at)
         if held is not None and held[0] != owner and held[1] > now:
             return None
         self._owner_of[at] = (owner, now + timedelta(seconds=lease_s))
-        position = self.position_of.setdefault(at, RangePosition(range_id=move.range_id, continuation=""))
+        position = self.position_of.setdefault(at, RangePosition(range_id=range_id, continuation=""))
         return position.continuation
 
     async def split_range(self, name: str, stream: Stream, range_id: str, successors: Sequence[str]) -> None:

@@ -89,9 +89,11 @@ class PostgresJournal:
         """Return where a stream stands in every range it has begun."""
         return await positions.positions(self._connections, name, stream)
 
-    async def lease_range(self, name: str, move: Move, owner: str, now: datetime, lease_s: float) -> str | None:
+    async def lease_range(
+        self, name: str, stream: Stream, range_id: str, owner: str, now: datetime, lease_s: float
+    ) -> str | None:
         """Take or renew a range for one worker; return its continuation, None while another one has it."""
-        return await positions.lease_range(self._connections, name, move, owner, now, lease_s)
+        return await positions.lease_range(self._connections, name, stream, range_id, owner, now, lease_s)
 
     async def split_range(self, name: str, stream: Stream, range_id: str, successors: Sequence[str]) -> None:
         """Let the ranges that follow a split go on where the split one stood; repeating it changes nothing."""

@@ -64,12 +64,12 @@ async def positions(connections: Connections, name: str, stream: Stream) -> list
 
 
 async def lease_range(
-    connections: Connections, name: str, move: Move, owner: str, now: datetime, lease_s: float
+    connections: Connections, name: str, stream: Stream, range_id: str, owner: str, now: datetime, lease_s: float
 ) -> str | None:
     """Take or renew a range; return its continuation, None while another one has it."""
     until = now + timedelta(seconds=lease_s)
     async with connections.connection(writes=True) as connection:
-        return await connection.fetchval(_LEASE, name, move.stream, move.range_id, owner, until, now)
+        return await connection.fetchval(_LEASE, name, stream, range_id, owner, until, now)
 
 
 async def split_range(
