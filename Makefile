@@ -1,3 +1,6 @@
+explore: setup-test ## Visit every state of the control protocol: make explore (RULE=R3 takes a rule away).
+	@.venv/bin/python -m tests.explorer $(if $(RULE),--rule-off "$(RULE)")
+
 .DEFAULT_GOAL := help
 .PHONY: help run dev test check chaos bench migration reset lock setup-run setup-test
 
