@@ -65,7 +65,7 @@ def _starts(world: World, s: State, actor: Actor, put: Put) -> Iterator[Step]:
 
 
 def _next_n(world: World, s: State, actor: Actor) -> Moves:
-    """transition._next_n and _drain: above both the row's and the copy's n."""
+    """control.next_n, and transition._drain: above both the row's and the copy's n."""
     row = _held(actor.row)
     target = REVERSED if row.leader is Leader.DOCUMENTS else DUAL
     for copy, _ in copies(world, s):
