@@ -79,6 +79,31 @@ def reset(*, yes: Annotated[bool, Parameter(negative="", help="Do not ask.")] = 
 
 
 @app.command
+def cosmos_emulator(
+    *,
+    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="The port to listen on; 0 takes any.")] = 8081,
+    data: Annotated[Path | None, Parameter(help="Keep everything in this file instead of memory.")] = None,
+    https: Annotated[bool, Parameter(negative="", help="Speak HTTPS, with a certificate of its own.")] = False,
+    key: Annotated[str | None, Parameter(help="The account's key (default: the one every emulator has).")] = None,
+    ranges: Annotated[int, Parameter(help="Into how many ranges a new container is cut.")] = 2,
+) -> None:
+    """Serve a local Azure Cosmos DB, for development and tests, until Ctrl-C."""
+    from mystira.cosmos_emulator.endpoint import Endpoint
+    from mystira.cosmos_emulator.schema import Unusable
+    from mystira.cosmos_emulator.serving import serve
+    from mystira.cosmos_emulator.signing import WELL_KNOWN_KEY
+
+    account_key = key or WELL_KNOWN_KEY
+    try:
+        endpoint = Endpoint(data, key=account_key, ranges=ranges)
+        _with_uvloop(serve(endpoint, say, host=host, port=port, https=https, key=account_key))
+    except Unusable as error:
+        say_apart(str(error))
+        raise SystemExit(FAILED) from None
+
+
+@app.command
 def play(
     file: Path,
     *,

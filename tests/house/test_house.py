@@ -233,12 +233,13 @@ def test_every_command_that_the_documents_name_exists() -> None:
         "content new",
         "content schema",
         "migration new",
+        "cosmos-emulator",
     }
     for name in ("README.md", "ARCHITECTURE.md"):
         text = (ROOT / name).read_text()
         for target in re.findall(r"\bmake ([a-z-]+)", text):
             assert target in targets, f"{name} names `make {target}`"
-        for command in re.findall(r"`(?:\.venv/bin/)?mystira ((?:content |migration )?[a-z]+)", text):
+        for command in re.findall(r"`(?:\.venv/bin/)?mystira ((?:content |migration )?[a-z-]+)", text):
             assert command in commands, f"{name} names `mystira {command}`"
     from mystira import cli
 

@@ -1,0 +1,180 @@
+"""The endpoint as an ASGI application: it finds out what a request is about, and always answers."""
+
+import time
+import uuid
+from base64 import b64decode
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from mystira.cosmos_emulator import admin, catalogue_routes, feed_routes, item_routes, offers, signing
+from mystira.cosmos_emulator.catalogue import Catalogue, Container
+from mystira.cosmos_emulator.faults import CONNECTION_LOST, Faults, refusal
+from mystira.cosmos_emulator.schema import Unusable, open_storage
+from mystira.cosmos_emulator.wire import Refusal, Request, Response, refuse
+
+BODY_BYTES_MAX = 5 * 1024 * 1024
+RANGES_AT_FIRST, RANGES_MAX = 2, 100
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Endpoint:
+    """One account with its databases. Everything between two awaits is one step, so nobody sees another's half."""
+
+    def __init__(
+        self,
+        file: Path | None = None,
+        *,
+        key: str = signing.WELL_KNOWN_KEY,
+        ranges: int = RANGES_AT_FIRST,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not 1 <= ranges <= RANGES_MAX:
+            raise Unusable(f"A container has 1 to {RANGES_MAX} ranges at first; choose --ranges so.")
+        try:
+            self._signing_key = b64decode(key, validate=True)
+        except ValueError:
+            raise Unusable("The key must be base64 text, as the service's keys are.") from None
+        self._key = key
+        self._connection = open_storage(file)
+        self._catalogue = Catalogue(self._connection, clock, ranges)
+        self._faults = Faults()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        body = await _body(receive)
+        if body is None:
+            return
+        request = _request(scope, body)
+        try:
+            response = self._answer(request)
+        except Refusal as refused:
+            if refused.status == CONNECTION_LOST:
+                await _break_off(send)
+                return
+            response = refuse(refused)
+        await _send(send, request, response)
+
+    def _answer(self, request: Request) -> Response:
+        if len(request.body) > BODY_BYTES_MAX:
+            raise Refusal(413, f"A request may have {BODY_BYTES_MAX} bytes.")
+        if request.segments[:1] == (admin.PREFIX,):
+            return admin.administer(self._catalogue, self._faults, self._key, request)
+        signing.check(request, self._signing_key)
+        fault = self._faults.next_for(request)
+        if fault is not None:
+            if fault.applied:
+                self._route(request)
+            raise refusal(fault)
+        return self._route(request)
+
+    def _route(self, request: Request) -> Response:
+        match request.segments:
+            case ():
+                return catalogue_routes.account(request)
+            case ("dbs",):
+                return catalogue_routes.databases(self._catalogue, request)
+            case ("offers",):
+                return catalogue_routes.feed("", "Offers", offers.every(self._catalogue))
+            case ("offers", name):
+                return offers.one(self._catalogue, name, request)
+            case ("dbs", database, *rest):
+                return self._in_database(database, rest, request)
+            case _:
+                raise Refusal(404, f"/{'/'.join(request.segments)} names nothing here.")
+
+    def _in_database(self, name: str, rest: list[str], request: Request) -> Response:
+        database = self._catalogue.database(name)
+        match rest:
+            case []:
+                return catalogue_routes.one_database(self._catalogue, database, request)
+            case ["colls"]:
+                return catalogue_routes.containers(self._catalogue, database, request)
+            case ["colls", container, *inside]:
+                return self._in_container(self._catalogue.container(database, container), inside, request)
+            case _:
+                return _others(rest[-1], request)
+
+    def _in_container(self, container: Container, inside: list[str], request: Request) -> Response:
+        intended = request.headers.get("x-ms-cosmos-intended-collection-rid")
+        if intended not in (None, str(container.resource)):
+            # The container was deleted and made anew under the same name; its clients must learn the new one.
+            raise Refusal(400, "The container was made anew: read it again.", 1024)
+        match inside:
+            case []:
+                return catalogue_routes.one_container(self._catalogue, container, request)
+            case ["docs"]:
+                return self._items(container, request)
+            case ["docs", _]:
+                return item_routes.one_item(self._catalogue, container, request)
+            case ["pkranges"]:
+                return catalogue_routes.ranges(container, request)
+            case _:
+                return _others(inside[-1], request)
+
+    def _items(self, container: Container, request: Request) -> Response:
+        if request.method == "GET":
+            return feed_routes.items(self._catalogue, container, request)
+        if request.method != "POST":
+            raise Refusal(405, f"{request.method} is not possible here.")
+        return item_routes.create_item(self._catalogue, container, request)
+
+
+def _others(kind: str, request: Request) -> Response:
+    if request.method == "GET" and kind in catalogue_routes.EMPTY_FEEDS:
+        return catalogue_routes.feed("", catalogue_routes.EMPTY_FEEDS[kind], ())
+    raise Refusal(400, f"This endpoint keeps items; it has no {kind}.")
+
+
+def _request(scope: dict[str, Any], body: bytes) -> Request:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    segments = tuple(
+        unquote_to_bytes(part).decode(errors="surrogateescape") for part in scope["raw_path"].split(b"/") if part
+    )
+    base = f"{scope['scheme']}://{headers.get('host', 'localhost')}"
+    return Request(scope["method"], segments, headers, body, base)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, cut where it is too long to be accepted anyway; None when the client has gone."""
+    found = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        if len(found) <= BODY_BYTES_MAX:
+            found += message.get("body", b"")
+        if not message.get("more_body"):
+            return bytes(found)
+
+
+async def _send(send: Send, request: Request, response: Response) -> None:
+    headers = {
+        "content-type": "application/json",
+        "content-length": str(len(response.body)),
+        "x-ms-request-charge": f"{response.charge:.2f}",
+        "x-ms-activity-id": request.headers.get("x-ms-activity-id", "") or str(uuid.uuid4()),
+        "x-ms-version": "2020-07-15",
+        "x-ms-serviceversion": "version=local",
+        **response.headers,
+    }
+    if response.status in (204, 304):
+        del headers["content-length"]
+    encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _break_off(send: Send) -> None:
+    """Promise more than is sent: the server then ends the connection, and the client knows no outcome."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+    await send({"type": "http.response.body", "body": b""})

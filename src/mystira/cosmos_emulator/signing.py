@@ -1,0 +1,45 @@
+"""Key authentication: every request is signed over its verb, what it is about, and its date."""
+
+import base64
+import hmac
+from collections.abc import Iterator
+from hashlib import sha256
+from urllib.parse import unquote
+
+from mystira.cosmos_emulator import rids
+from mystira.cosmos_emulator.wire import Refusal, Request
+
+# The key that every emulator of this service has; it protects nothing and is meant to be public.
+WELL_KNOWN_KEY = "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw=="
+
+
+def check(request: Request, key: bytes) -> None:
+    """Refuse a request that was not signed with the key."""
+    parts = (part.partition("=") for part in unquote(request.headers.get("authorization", "")).split("&"))
+    fields = {name: value for name, _, value in parts}
+    if not fields.get("sig"):
+        raise Refusal(401, "The request is not signed: give the client the account's key.")
+    if fields.get("type") != "master":
+        raise Refusal(401, "This endpoint knows no Entra ID and no resource tokens: give the client its key.")
+    for kind, link in _subjects(request.segments):
+        if hmac.compare_digest(_signature(request, kind, link, key).encode(), fields["sig"].encode()):
+            return
+    raise Refusal(401, "The signature does not fit: check the key that the client was given, and its clock.")
+
+
+def _signature(request: Request, kind: str, link: str, key: bytes) -> str:
+    dates = (request.headers.get("x-ms-date", ""), request.headers.get("date", ""))
+    text = "\n".join((request.method.lower(), kind, link, dates[0].lower(), dates[1].lower(), ""))
+    return base64.b64encode(hmac.digest(key, text.encode("utf-8", "surrogatepass"), sha256)).decode()
+
+
+def _subjects(segments: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Return what a client may have signed for this path: the link by names, or the last resource id alone."""
+    if "operations" in segments[4:5]:
+        segments = segments[:4]
+    even = len(segments) % 2 == 0
+    kind = segments[-2] if even and segments else segments[-1] if segments else ""
+    owner = segments if even else segments[:-1]
+    yield kind.lower(), "/".join(owner)
+    if owner and (rids.parse(owner[-1]) or owner[0] == "offers"):
+        yield kind.lower(), owner[-1].lower()
