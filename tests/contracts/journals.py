@@ -8,8 +8,9 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import DeadLetter, LetterFilter, Merged, Move, OutboxEvent, RelationalStore, Stream
+from mystira.polyglot.journal import DeadLetter, LetterFilter, Merged, OutboxEvent, RelationalStore
 from mystira.polyglot.phases import Phase
+from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.store import Incoming, Key, Record, StoredEvent
 from tests.contracts.sample import BRIEFS, NOW, Brief, record_of
 

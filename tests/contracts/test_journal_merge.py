@@ -8,7 +8,8 @@ import pytest
 from mystira.polyglot.control import State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import from_document, to_document
-from mystira.polyglot.journal import LetterKind, RelationalStore, Stream
+from mystira.polyglot.journal import LetterKind, RelationalStore
+from mystira.polyglot.positions import Stream
 from mystira.polyglot.store import Conflict, Key, Unreadable
 from tests.contracts.journals import (
     COSMOS,

@@ -8,7 +8,8 @@ import pytest
 
 from mystira.polyglot.control import Control
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import Backfill, Move, RangePosition, RelationalStore, RelayTask, Stream
+from mystira.polyglot.journal import Backfill, RelationalStore, RelayTask
+from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Conflict, Key
 from tests.contracts.journals import (
     DUAL,

@@ -82,6 +82,7 @@ async def test_of_several_that_migrate_at_once_all_succeed(empty: str) -> None:
 async def test_a_changed_collection_is_drafted_and_the_draft_works_both_ways(empty: str) -> None:
     before = Collection(First, container="Things", table="things")
     after = Collection(Later, container="Things", table="things", indexes=(("name",),))
+    await migrate(empty, MIGRATIONS, print)
     connection = await asyncpg.connect(empty)
     for statement in create_table(before):
         await connection.execute(statement)
@@ -127,6 +128,7 @@ async def test_replication_takes_over_what_an_older_database_holds_and_gives_it_
 async def test_unique_fields_are_drafted_as_deferrable_constraints(empty: str) -> None:
     before = Collection(First, container="Things", table="things")
     after = Collection(First, container="Things", table="things", unique=(("name",),))
+    await migrate(empty, MIGRATIONS, print)
     connection = await asyncpg.connect(empty)
     for statement in create_table(before):
         await connection.execute(statement)

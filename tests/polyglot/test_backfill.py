@@ -10,7 +10,8 @@ import pytest
 from mystira.polyglot import backfill
 from mystira.polyglot.backfill import Backfiller, NothingToFill, NotStarted
 from mystira.polyglot.feed import RangeReader
-from mystira.polyglot.journal import LetterFilter, LetterKind, Stream
+from mystira.polyglot.journal import LetterFilter, LetterKind
+from mystira.polyglot.positions import Stream
 from mystira.polyglot.store import Key, Unavailable
 from mystira.polyglot.stores.ranges import hash_of
 from tests.polyglot.counting import COUNTERS, LEDGERS, Counter, Rig, raise_counter

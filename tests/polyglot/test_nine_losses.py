@@ -10,7 +10,8 @@ import pytest
 
 from mystira.polyglot import backfill
 from mystira.polyglot.commit import SECOND_WRITES_MAX, Sender
-from mystira.polyglot.journal import LetterFilter, LetterKind, Move, Stream
+from mystira.polyglot.journal import LetterFilter, LetterKind
+from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.store import Key, Record, StoreError
 from tests.polyglot.counting import COUNTERS, SEATS, Counter, Rig, raise_counter
 from tests.polyglot.moving import (

@@ -12,10 +12,10 @@ from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.commit import Sender
 from mystira.polyglot.feed import FeedFollower, RangeReader
-from mystira.polyglot.journal import RangePosition
 from mystira.polyglot.leadership import Leadership, Term
 from mystira.polyglot.merge import Verdict
 from mystira.polyglot.phases import Leader
+from mystira.polyglot.positions import RangePosition
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.store import Conflict, Record, StoreError
 from mystira.polyglot.stores import memory_queues, memory_relational

@@ -12,8 +12,9 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, State, heal_copy, next_n
 from mystira.polyglot.feed import RangeReader
-from mystira.polyglot.journal import Backfill, Stream
+from mystira.polyglot.journal import Backfill
 from mystira.polyglot.phases import Leader
+from mystira.polyglot.positions import Stream
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.query import EVERYTHING
 from mystira.polyglot.replication import Replication

@@ -5,17 +5,18 @@ from typing import Any
 
 import msgspec
 
+from mystira.polyglot.canonical import is_same_body
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.journal import Stream
+from mystira.polyglot.positions import Stream
 from mystira.polyglot.query import EVERYTHING, LIMIT_MAX, AllOf, OneOf, Query
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, RangeGone, Record
 from mystira.polyglot.walking import every_page
 
 
-async def is_caught_up(r: Replication, collection: Collection[Any]) -> bool:
-    """Tell whether the follower's stored positions are at the end of every feed range."""
-    positions = await r.journal.positions(collection.name, Stream.FOLLOW)
+async def is_caught_up(r: Replication, collection: Collection[Any], stream: Stream = Stream.FOLLOW) -> bool:
+    """Tell whether a stream's stored positions are at the end of every feed range."""
+    positions = await r.journal.positions(collection.name, stream)
     at = {position.range_id: position.continuation for position in positions}
     for range_id in await r.documents.feed_ranges(collection):
         try:
@@ -46,7 +47,7 @@ async def _all_stand(r: Replication, collection: Collection[Any], documents: Seq
             return False
     living = [document for document in documents if not document.deleted]
     rows = await _rows_of(r, collection, living)
-    return all(document.key in rows and is_alike(document, rows[document.key]) for document in living)
+    return all(document.key in rows and is_alike(collection, document, rows[document.key]) for document in living)
 
 
 async def _rows_of(r: Replication, collection: Collection[Any], documents: Sequence[Record]) -> dict[Key, Record]:
@@ -67,10 +68,10 @@ def _one_of(name: str, documents: Sequence[Record]) -> OneOf:
     return OneOf(name, tuple({getattr(document.entity, name) for document in documents}))
 
 
-def is_alike(document: Record, row: Record) -> bool:
+def is_alike(collection: Collection[Any], document: Record, row: Record) -> bool:
     """Tell whether both hold the same; events that wait, and by which way it came, are the document's own affair."""
-    return _compared(document) == _compared(row)
+    return _bookkeeping(document) == _bookkeeping(row) and is_same_body(collection, document, row)
 
 
-def _compared(record: Record) -> Record:
-    return msgspec.structs.replace(record, events=(), spilled=(), token="", writer="app")
+def _bookkeeping(record: Record) -> Record:
+    return msgspec.structs.replace(record, entity=None, extra={}, events=(), spilled=(), token="", writer="app")

@@ -16,9 +16,10 @@ import structlog
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, stamp_before
-from mystira.polyglot.journal import Merged, Move, RangePosition, RelationalStore, Stream, copied
+from mystira.polyglot.journal import Merged, RelationalStore, copied
 from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
+from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.spill import drop_spills, with_spilled
 from mystira.polyglot.store import (
     RECENT_OPS_MAX,

@@ -140,7 +140,14 @@ def _list_converters(info: Any) -> tuple[Convert | None, Convert | None]:
     encode, decode = _converters(info.item_type)
     out: Convert = list if encode is None else lambda values: [v if v is None else encode(v) for v in values]
     back: Convert | None = None if decode is None else lambda values: [v if v is None else decode(v) for v in values]
+    if isinstance(info, inspect.SetType | inspect.FrozenSetType):
+        return _in_order(out), back
     return out, back
+
+
+def _in_order(convert: Convert) -> Convert:
+    # A set has no order of its own, but two equal records have one document.
+    return lambda values: sorted(convert(values), key=msgspec.json.encode)
 
 
 def _dict_converters(info: Any) -> tuple[Convert | None, Convert | None]:

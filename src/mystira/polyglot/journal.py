@@ -12,26 +12,11 @@ import msgspec
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, Control
+from mystira.polyglot.digest import Digests
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.merge import Standing
+from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Incoming, Key, Record, Store, StoredEvent
-
-
-class Stream(StrEnum):
-    """The two readers of a change feed. Both merge; only FOLLOW carries events."""
-
-    FOLLOW = "follow"
-    BACKFILL = "backfill"
-
-
-class Move(NamedTuple):
-    """A step of one stream's position in one feed range: valid only while the stored one is `expected`."""
-
-    stream: Stream
-    range_id: str
-    expected: str
-    continuation: str
-    caught_up: bool = False
 
 
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,15 +31,6 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     parked: int = 0
     conflicts: int = 0
     through: Mapping[Key, int] = {}
-
-
-class RangePosition(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a stream stands in one feed range. `caught_up` once it has reached the end."""
-
-    range_id: str
-    continuation: str
-    caught_up: bool = False
-    moved_at: datetime | None = None
 
 
 class RelayTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -326,6 +302,11 @@ class RelationalStore(Store, Protocol):
     @property
     def journal(self) -> Journal:
         """What replication keeps beside the records."""
+        ...
+
+    @property
+    def digests(self) -> Digests:
+        """What tells quickly where rows and documents differ."""
         ...
 
 

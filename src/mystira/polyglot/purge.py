@@ -15,8 +15,9 @@ from mystira.polyglot.backfill import DONE
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, Control, State, heal_copy, next_n
 from mystira.polyglot.feed import FeedFollower
-from mystira.polyglot.journal import LetterFilter, LetterKind, Stream, Tombstone
+from mystira.polyglot.journal import LetterFilter, LetterKind, Tombstone
 from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.positions import Stream
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.spill import sweep_spills

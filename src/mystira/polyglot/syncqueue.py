@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.journal import DeadLetter, LetterFilter, RangePosition, Stream
+from mystira.polyglot.journal import DeadLetter, LetterFilter
 from mystira.polyglot.phases import Leader
+from mystira.polyglot.positions import RangePosition, Stream
 from mystira.polyglot.replication import Replication
 
 LOOK_AHEAD = 1_000

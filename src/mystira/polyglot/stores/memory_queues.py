@@ -13,14 +13,12 @@ from mystira.polyglot.journal import (
     DeadLetter,
     LetterFilter,
     LetterKind,
-    Move,
     OutboxEvent,
     Pending,
-    RangePosition,
     RelayTask,
-    Stream,
     Tombstone,
 )
+from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Conflict, Key, StoredEvent
 
 T = TypeVar("T")

@@ -11,13 +11,15 @@ from mystira.polyglot import merge
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import DeadLetter, Journal, LetterKind, Merged, Move, RelayTask, Stream, Tombstone, copied
+from mystira.polyglot.journal import DeadLetter, Journal, LetterKind, Merged, RelayTask, Tombstone, copied
 from mystira.polyglot.matching import matches, select
 from mystira.polyglot.merge import Standing, Verdict, tells
 from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.query import Query, Where
 from mystira.polyglot.store import Conflict, Incoming, Key, Record, Refused
 from mystira.polyglot.stores.documents import can_exist, payload_of
+from mystira.polyglot.stores.memory_digests import MemoryDigests
 from mystira.polyglot.stores.memory_merging import Row, Tally, first_event, letter_of, newest_of, version_of
 from mystira.polyglot.stores.memory_queues import MemoryQueues
 from mystira.polyglot.values import is_storable, refuse_unstorable
@@ -38,6 +40,7 @@ class MemoryRelational(MemoryQueues):
         self._checks = checks
         self.rows: dict[str, dict[Key, Row]] = {}
         self.control_of: dict[str, Control] = {}
+        self.digests = MemoryDigests(self, self.rows, self.control_of)
 
     @property
     def journal(self) -> Journal:

@@ -12,15 +12,13 @@ from mystira.polyglot.journal import (
     DeadLetter,
     LetterFilter,
     Merged,
-    Move,
     OutboxEvent,
     Pending,
-    RangePosition,
     RelayTask,
-    Stream,
     Tombstone,
 )
 from mystira.polyglot.merge import Standing
+from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Incoming, Key, Record
 from mystira.polyglot.stores.postgres import backfills, controls, letters, outbox, positions, relay, tombstones
 from mystira.polyglot.stores.postgres.connections import Connections

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 from mystira.polyglot import merge
 from mystira.polyglot.control import Control, State
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import DeadLetter, LetterKind, Merged, Move, Stream
+from mystira.polyglot.journal import DeadLetter, LetterKind, Merged
 from mystira.polyglot.merge import Standing, Verdict
 from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.store import Incoming, Key, Record, Refused, StoredEvent, TooLarge, Unreadable
 from mystira.polyglot.stores.documents import can_exist, payload_of
 from mystira.polyglot.stores.postgres.connections import Connections

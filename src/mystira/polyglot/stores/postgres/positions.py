@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from mystira.polyglot.journal import Move, RangePosition, Stream
+from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Conflict
 from mystira.polyglot.stores.postgres.connections import Connections
 

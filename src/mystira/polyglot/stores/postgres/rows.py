@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mystira.polyglot.canonical import digest_of, leaf_of
 from mystira.polyglot.collection import VALUE_CHECKS, Collection
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.fields import SCALARS, Convert, FieldKind
@@ -25,6 +26,8 @@ BOOKKEEPING = {
     "_event_seq": "bigint NOT NULL",
     "_extra": "jsonb NOT NULL",
 }
+# Written with every record and never read back: what digests count.
+DIGESTS = {"_leaf": "integer", "_digest": "bigint"}
 # Not among a record's columns: only merges and the relay know it, and a write leaves it alone.
 DOC_SEEN = {"_doc_seen": "bigint NOT NULL DEFAULT 0"}
 OUTBOX_COLUMNS = "event_id, collection, partition, id, seq, type, body, occurred_at, correlation_id"
@@ -42,14 +45,15 @@ class _Column(NamedTuple):
 class Rows:
     """The statements of one table, written once, and the way between records and their parameters.
 
-    Parameters stand in the order of the columns: fields first, then the bookkeeping.
+    Parameters stand in the order of the columns: fields first, then the bookkeeping, then what digests count.
     """
 
     def __init__(self, collection: Collection[Any]) -> None:
         self.collection = collection
         self.table = quoted(collection.table)
         self._columns = [_column(field) for field in collection.fields]
-        self.names = [*(column.name for column in self._columns), *BOOKKEEPING]
+        shown = [*(column.name for column in self._columns), *BOOKKEEPING]
+        self.names = [*shown, *DIGESTS]
         self._values = _getter([column.name for column in self._columns])
         # Plain texts are checked together; every other column has a check or a form of its own.
         self._texts = [at for at, column in enumerate(self._columns) if column.is_fine is is_text]
@@ -61,6 +65,7 @@ class Rows:
         self.keys = collection.key_fields
         self.width = len(self.names)
         self.columns = ", ".join(map(quoted, self.names))
+        self.shown = ", ".join(map(quoted, shown))
         self.key_columns = ", ".join(map(quoted, self.keys))
         self.places = ", ".join(f"${number}" for number in range(1, self.width + 1))
         at = {name: number for number, name in enumerate(self.names, start=1)}
@@ -69,7 +74,7 @@ class Rows:
         self.taken_over = ", ".join([*taken_over, "_doc_seen = greatest(t._doc_seen, excluded._doc_seen)"])
         self.is_base = f"{self._is_key([at[name] for name in self.keys])} AND _stamp = ${self.width + 1}"
         self.by_key = self._is_key(range(1, len(self.keys) + 1))
-        self.read = f"SELECT {self.columns} FROM {self.table} WHERE {self.by_key}"  # noqa: S608 - names come from declarations.
+        self.read = f"SELECT {self.shown} FROM {self.table} WHERE {self.by_key}"  # noqa: S608 - names come from declarations.
         insert = f"INSERT INTO {self.table} ({self.columns}) VALUES ({self.places})"  # noqa: S608
         self.create = f"{insert} ON CONFLICT ({self.key_columns}) DO NOTHING RETURNING 1"
         self.replace = f"UPDATE {self.table} SET {self.changes} WHERE {self.is_base} RETURNING 1"  # noqa: S608
@@ -108,6 +113,8 @@ class Rows:
             record.handled,
             record.event_seq,
             _json.encode(record.extra).decode() if record.extra else "{}",
+            leaf_of(record.key),
+            digest_of(self.collection, record),
         )
         return values
 
@@ -142,8 +149,8 @@ class Rows:
         ]
 
     def record(self, row: Sequence[Any]) -> Record:
-        """Return the record of a row read with `columns`."""
-        width = self.width - len(BOOKKEEPING)
+        """Return the record of a row read with `shown`."""
+        width = len(self._columns)
         stamp, parent, op, ops, writer, deleted, schema, handled, event_seq, extra = row[width:]
         values: dict[str, Any] = {}
         for at, (name, _, decode, _) in enumerate(self._columns):

@@ -13,7 +13,7 @@ import asyncpg
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.stores.postgres.query import COLUMN_TYPES, quoted
-from mystira.polyglot.stores.postgres.rows import BOOKKEEPING, DOC_SEEN
+from mystira.polyglot.stores.postgres.rows import BOOKKEEPING, DIGESTS, DOC_SEEN
 
 MIGRATION_LOCK = 0x6D797374
 
@@ -53,7 +53,7 @@ def create_table(collection: Collection[Any]) -> list[str]:
     unique = [f"CONSTRAINT {quoted(name)} {rule}" for name, rule in _unique(collection)]
     body = ",\n    ".join([*columns, f"PRIMARY KEY ({keys})", *unique])
     table = f"CREATE TABLE {quoted(collection.table)} (\n    {body}\n)"
-    return [table, *(sql for _, sql in _indexes(collection))]
+    return [table, *(sql for _, sql in _indexes(collection)), *_watches(collection)]
 
 
 def columns_of(collection: Collection[Any]) -> dict[str, str]:
@@ -64,7 +64,7 @@ def columns_of(collection: Collection[Any]) -> dict[str, str]:
         columns[field.name] = f'{kind} COLLATE "C"' if kind == "text" else kind
         if field.name in collection.key_fields:
             columns[field.name] += " NOT NULL"
-    return columns | BOOKKEEPING | DOC_SEEN
+    return columns | BOOKKEEPING | DIGESTS | DOC_SEEN
 
 
 async def draft(dsn: str, collections: Iterable[Collection[Any]]) -> Draft:
@@ -176,13 +176,29 @@ def _draft(collections: Iterable[Collection[Any]], known: dict[str, set[str]], i
 
 
 def _indexes(collection: Collection[Any]) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    by_leaf = f"{collection.table}_by_leaf"[:63]
+    found = [(by_leaf, f"CREATE INDEX {quoted(by_leaf)} ON {quoted(collection.table)} (_leaf)")]
     for fields in collection.indexes:
         name = f"{collection.table}_by_{'_'.join(fields)}"[:63]
         columns = ", ".join(f"{quoted(field)} ASC NULLS FIRST" for field in fields)
         where = "WHERE NOT _deleted"
         found.append((name, f"CREATE INDEX {quoted(name)} ON {quoted(collection.table)} ({columns}) {where}"))
     return found
+
+
+def _watches(collection: Collection[Any]) -> list[str]:
+    """Return the triggers that note what a change of a row does to its digest's leaf."""
+    conditions = {
+        "INSERT": "NEW._digest IS NOT NULL",
+        "UPDATE": "OLD._digest IS DISTINCT FROM NEW._digest",
+        "DELETE": "OLD._digest IS NOT NULL",
+    }
+    return [
+        f"CREATE TRIGGER digest_after_{event.lower()} AFTER {event} "
+        f"ON {quoted(collection.table)} FOR EACH ROW WHEN ({condition}) "
+        f"EXECUTE FUNCTION polyglot.digest_changed('{collection.name}')"
+        for event, condition in conditions.items()
+    ]
 
 
 def _unique(collection: Collection[Any]) -> list[tuple[str, str]]:

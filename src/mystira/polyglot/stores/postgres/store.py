@@ -10,6 +10,7 @@ from mystira.polyglot.query import Query, Where
 from mystira.polyglot.store import Conflict, Key, Record, Unavailable
 from mystira.polyglot.stores.documents import can_exist
 from mystira.polyglot.stores.postgres.connections import ACQUIRE_S_MAX, LOST, Connections, OutcomeOfLoss
+from mystira.polyglot.stores.postgres.digests import PostgresDigests
 from mystira.polyglot.stores.postgres.journal import PostgresJournal
 from mystira.polyglot.stores.postgres.query import Compiled
 from mystira.polyglot.stores.postgres.rows import Rows
@@ -25,6 +26,7 @@ class PostgresStore(Connections):
         super().__init__(pool)
         self._rows = {collection.name: Rows(collection) for collection in collections}
         self.journal = PostgresJournal(self, self._rows)
+        self.digests = PostgresDigests(self, self._rows)
 
     async def read(self, collection: Collection[Any], key: Key) -> Record | None:
         """Return the newest committed record, a tombstone included."""
@@ -45,7 +47,7 @@ class PostgresStore(Connections):
         """Return one page of live records in the query's order."""
         rows = self._rows[collection.name]
         compiled = Compiled(collection)
-        statement = compiled.search(rows.table, rows.columns, collection.complete(query))
+        statement = compiled.search(rows.table, rows.shown, collection.complete(query))
         async with self.connection() as connection:
             found = await connection.fetch(statement, *compiled.values)
         return [rows.record(tuple(row)) for row in found]
