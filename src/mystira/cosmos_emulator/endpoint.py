@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from mystira.cosmos_emulator import admin, catalogue_routes, feed_routes, item_routes, offers, signing
+from mystira.cosmos_emulator import admin, batches, catalogue_routes, feed_routes, item_routes, offers, signing
 from mystira.cosmos_emulator.catalogue import Catalogue, Container
 from mystira.cosmos_emulator.faults import CONNECTION_LOST, Faults, refusal
 from mystira.cosmos_emulator.schema import Unusable, open_storage
@@ -126,6 +126,8 @@ class Endpoint:
             return feed_routes.items(self._catalogue, container, request)
         if request.method != "POST":
             raise Refusal(405, f"{request.method} is not possible here.")
+        if request.says("x-ms-cosmos-is-batch-request"):
+            return batches.batch(self._catalogue, container, request)
         return item_routes.create_item(self._catalogue, container, request)
 
 
