@@ -6,7 +6,7 @@ from typing import Any
 from mystira.cosmos_emulator import offers
 from mystira.cosmos_emulator.catalogue import Catalogue, Container, Database
 from mystira.cosmos_emulator.rids import etag
-from mystira.cosmos_emulator.wire import Refusal, Request, Response, answer, decode_object
+from mystira.cosmos_emulator.wire import Refusal, Request, Response, answer, decode_object, number
 
 EMPTY_FEEDS = {
     "sprocs": "StoredProcedures",
@@ -90,10 +90,9 @@ def ranges(container: Container, request: Request) -> Response:
     _only(request, "GET")
     newest = max(one.seq for one in container.ranges)
     tag = f'"{newest}"'
-    since = request.headers.get("if-none-match", "").strip('"')
-    if since == str(newest):
+    after = number(request.headers.get("if-none-match", "").strip('"')) or 0
+    if after == newest:
         return Response(304, b"", {"etag": tag})
-    after = int(since) if since.isdigit() else 0
     found = [one.shown(container.resource) for one in container.ranges if one.seq > after]
     body = {"_rid": str(container.resource), "PartitionKeyRanges": found, "_count": len(found)}
     return answer(200, body, {"etag": tag, "x-ms-item-count": str(len(found))})

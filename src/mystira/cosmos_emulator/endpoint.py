@@ -118,6 +118,8 @@ class Endpoint:
                 return item_routes.one_item(self._catalogue, container, request)
             case ["pkranges"]:
                 return catalogue_routes.ranges(container, request)
+            case ["operations", "partitionkeydelete"]:
+                return item_routes.delete_partition(self._catalogue, container, request)
             case _:
                 return _others(inside[-1], request)
 

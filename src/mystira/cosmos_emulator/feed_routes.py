@@ -9,7 +9,7 @@ from mystira.cosmos_emulator.changes import Scope, last_position
 from mystira.cosmos_emulator.documents import Item, shown
 from mystira.cosmos_emulator.items import ITEMS, expire
 from mystira.cosmos_emulator.schema import rows, transaction
-from mystira.cosmos_emulator.wire import Refusal, Request, Response, decode_object, encode
+from mystira.cosmos_emulator.wire import Refusal, Request, Response, decode_object, encode, number
 
 PAGE, PAGE_MAX = 1000, 10_000
 INCREMENTAL, FULL = "incremental feed", "full-fidelity feed"
@@ -100,9 +100,10 @@ def _nothing(response: Response) -> Response:
 
 
 def _position(tag: str) -> int:
-    if not tag.strip('"').isdigit() or len(tag) > 20:
+    found = number(tag.strip('"'))
+    if found is None:
         raise Refusal(400, f"{tag} is no position of this change feed. Begin without one.")
-    return int(tag.strip('"'))
+    return found
 
 
 def _since(request: Request) -> int:

@@ -4,7 +4,7 @@ from mystira.cosmos_emulator.catalogue import Container
 from mystira.cosmos_emulator.changes import Scope
 from mystira.cosmos_emulator.partition import prefix_of_header, text_of
 from mystira.cosmos_emulator.ranges import Range
-from mystira.cosmos_emulator.wire import Refusal, Request
+from mystira.cosmos_emulator.wire import Refusal, Request, number
 
 GONE = 1002
 
@@ -63,5 +63,5 @@ def check_session(request: Request, lsn: int) -> None:
     """Refuse to read from a container that has not come as far as the client has already seen."""
     for part in request.headers.get("x-ms-session-token", "").split(","):
         seen = part.rpartition(":")[2].split("#")
-        if len(seen) >= 2 and seen[1].isdigit() and int(seen[1]) > lsn:
+        if len(seen) >= 2 and (number(seen[1]) or 0) > lsn:
             raise Refusal(404, "The session token is ahead of this container: its data was lost or replaced.", GONE)

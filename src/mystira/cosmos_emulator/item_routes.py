@@ -4,12 +4,22 @@ from typing import Any
 
 from mystira.cosmos_emulator import feeds
 from mystira.cosmos_emulator.catalogue import Catalogue, Container
-from mystira.cosmos_emulator.changes import last_position
-from mystira.cosmos_emulator.documents import shown
-from mystira.cosmos_emulator.items import Commit, Operation, Outcome, Partition, expire, partition_of, perform
+from mystira.cosmos_emulator.changes import Kind, last_position
+from mystira.cosmos_emulator.documents import Item, shown
+from mystira.cosmos_emulator.items import (
+    ITEMS,
+    Commit,
+    Operation,
+    Outcome,
+    Partition,
+    expire,
+    partition_of,
+    perform,
+    remove,
+)
 from mystira.cosmos_emulator.partition import of_header
 from mystira.cosmos_emulator.rids import Rid, parse
-from mystira.cosmos_emulator.schema import row, transaction
+from mystira.cosmos_emulator.schema import row, rows, transaction
 from mystira.cosmos_emulator.wire import Refusal, Request, Response, decode_object
 
 KINDS = {"GET": "Read", "PUT": "Replace", "DELETE": "Delete", "PATCH": "Patch"}
@@ -31,6 +41,19 @@ def create_item(catalogue: Catalogue, container: Container, request: Request) ->
     """Create or upsert an item."""
     kind = "Upsert" if request.says("x-ms-documentdb-is-upsert") else "Create"
     return _do(catalogue, _partition(container, request), _operation(request, kind, ""), request)
+
+
+def delete_partition(catalogue: Catalogue, container: Container, request: Request) -> Response:
+    """Delete every item of one logical partition: at once here, in the background at the service."""
+    where = _partition(container, request)
+    with transaction(catalogue.connection):
+        expire(catalogue, container)
+        commit = Commit(catalogue, container)
+        for found in list(
+            rows(catalogue.connection, f"{ITEMS} WHERE container = ? AND pk = ?", container.rid, where.pk)
+        ):
+            remove(commit, Item(*found), Kind.DELETE)
+    return Response(200, b"", headers(container, last_position(catalogue.connection, container), where.place))
 
 
 def headers(container: Container, lsn: int, place: str, etag: str | None = None) -> dict[str, str]:

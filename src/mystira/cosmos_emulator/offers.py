@@ -6,7 +6,7 @@ from typing import Any, cast
 from mystira.cosmos_emulator.catalogue import Catalogue
 from mystira.cosmos_emulator.rids import etag
 from mystira.cosmos_emulator.schema import row, rows
-from mystira.cosmos_emulator.wire import Refusal, Request, Response, answer, decode, decode_object, encode
+from mystira.cosmos_emulator.wire import Refusal, Request, Response, answer, decode, decode_object, encode, number
 
 LEAST, MOST, STEP = 400, 1_000_000, 100
 _ALL = "SELECT rid, resource, link, content, version, ts FROM offers"
@@ -22,7 +22,7 @@ def create(catalogue: Catalogue, resource: int, link: str, request: Request) -> 
         most = decode_object(automatic, "The header x-ms-cosmos-offer-autopilot-settings").get("maxThroughput")
         content = {"offerThroughput": _checked(most) // 10, "offerAutopilotSettings": {"maxThroughput": most}}
     elif fixed is not None:
-        content = {"offerThroughput": _checked(int(fixed) if fixed.isdigit() else None)}
+        content = {"offerThroughput": _checked(number(fixed))}
     if content:
         catalogue.connection.execute(
             "INSERT INTO offers (resource, link, content, version, ts) VALUES (?, ?, ?, 1, ?)",

@@ -23,6 +23,7 @@ CODES = {
     503: "ServiceUnavailable",
 }
 DEPTH_MAX = 128
+DIGITS_MAX = 18
 
 
 class Refusal(Exception):
@@ -71,6 +72,11 @@ def refuse(refusal: Refusal) -> Response:
 
 
 encode = msgspec.json.encode
+
+
+def number(text: str) -> int | None:
+    """Return the number that a header says, or None when it says none that can be meant."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None
 
 
 def decode(text: bytes | str, what: str = "The request body") -> Any:
