@@ -21,6 +21,7 @@ from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.deadletters import retry_due
+from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.feed import LEASE_S, FeedFollower
 from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
 from mystira.polyglot.problem import Kind, Problem
@@ -42,6 +43,7 @@ MIGRATIONS = ROOT / "migrations"
 
 # Commits that come faster share one round: a hundred rounds a second carry as much as one for each would.
 APART_S = 0.01
+DRAINS_S = 0.2
 BY_CLOCK_S = {"backfill": 2.0, "dead letters": 2.0}
 
 Report = Callable[[str], None]
@@ -68,7 +70,9 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
             documents = await open_sqlite(settings.documents, COLLECTIONS)
             try:
                 async with open_readers(EXAMINE) as readers:
-                    yield _wired(settings, documents, relational, readers, key)
+                    wired = _wired(settings, documents, relational, readers, key)
+                    async with _answering_drains(wired):
+                        yield wired
             finally:
                 documents.close()
         finally:
@@ -76,6 +80,20 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
     finally:
         if attached is not None:
             await attached.release()
+
+
+@asynccontextmanager
+async def _answering_drains(platform: Platform) -> AsyncGenerator[None]:
+    """Stand down whenever a collection is drained: whoever may write does, or it would be waited for."""
+    works = platform.works
+    watch = DrainWatch(works.leadership, works.relational.journal)
+    loop = asyncio.create_task(keep_doing("drains", watch.step, Wake(), idle_s=DRAINS_S))
+    try:
+        yield
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+        await works.close()
 
 
 @asynccontextmanager

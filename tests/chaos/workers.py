@@ -28,7 +28,7 @@ from mystira.polyglot.problem import Problem
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Held, Refused, StoreError, Throttled, TooLarge, Unavailable
-from mystira.polyglot.transition import change_phase
+from mystira.polyglot.transition import Terms, change_phase
 from mystira.polyglot.work import Command
 from tests.chaos.world import (
     COLD,
@@ -166,7 +166,7 @@ async def step_to(r: Replication, collection: Collection[Any], row: Control, tar
     if row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete:
         # Whoever came here died half way; doing it again does the rest.
         target = row.phase
-    return await change_phase(r, collection, target, actor="chaos", why="walking", deadline_s=DEADLINE_S)
+    return await change_phase(r, collection, target, actor="chaos", why="walking", terms=Terms(deadline_s=DEADLINE_S))
 
 
 async def _keep_doing(name: str, step: Callable[[], Awaitable[int]]) -> None:

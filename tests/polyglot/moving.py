@@ -15,6 +15,7 @@ from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.deadletters import retry_due
+from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.leadership import Leadership, Tempo
 from mystira.polyglot.loops import Wake, keep_doing
@@ -22,7 +23,7 @@ from mystira.polyglot.phases import Phase
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
-from mystira.polyglot.transition import change_phase
+from mystira.polyglot.transition import Terms, change_phase
 from mystira.polyglot.work import Works
 from tests.polyglot.counting import COLLECTIONS, Rig
 
@@ -72,7 +73,7 @@ class Process:
 
     async def move(self, collection: Collection[Any], *phases: Phase, deadline_s: float = 20.0) -> None:
         for phase in phases:
-            await change_phase(self.r, collection, phase, deadline_s=deadline_s, **SOMEBODY)
+            await change_phase(self.r, collection, phase, terms=Terms(deadline_s=deadline_s), **SOMEBODY)
 
     async def fill(self, collection: Collection[Any]) -> backfill.Progress:
         await backfill.start(self.r, collection, **SOMEBODY)
@@ -105,6 +106,7 @@ def _loops(process: Process) -> list[Any]:
         "relay": process.relay.step,
         "pump": process.pump.step,
         "letters": lambda: retry_due(process.r),
+        "drains": DrainWatch(process.leadership, process.r.journal).step,
     }
     return [keep_doing(name, step, Wake(), idle_s=0.02) for name, step in steps.items()]
 

@@ -13,6 +13,7 @@ from mystira.polyglot.store import Held, OutcomeUnknown, Unavailable
 from mystira.polyglot.transition import (
     NotReady,
     NotTheNextPhase,
+    Terms,
     TransitionAborted,
     TransitionRunning,
     change_phase,
@@ -296,7 +297,9 @@ async def test_a_process_that_slept_through_the_way_back_cannot_write_either(rev
 async def test_a_drain_that_nobody_finishes_ends_at_its_deadline(
     rig: Rig, dual: Process, deadline_s: float, waits: bool
 ) -> None:
-    coordinator = asyncio.create_task(change_phase(dual.r, COUNTERS, REVERSED, deadline_s=deadline_s, **SOMEBODY))
+    coordinator = asyncio.create_task(
+        change_phase(dual.r, COUNTERS, REVERSED, terms=Terms(deadline_s=deadline_s), **SOMEBODY)
+    )
     await parked(coordinator, rig)
     writer = Process(rig, "writer", tempo=HELD_LONG)
     with pytest.raises(Held):
@@ -321,7 +324,9 @@ async def test_a_drain_that_nobody_finishes_ends_where_postgres_leads_as_well(ri
     async with rig.postgres.connection(writes=True) as connection:
         # The stores are unequal, so this drain never ends by itself.
         await connection.execute("UPDATE counters SET value = 4 WHERE id = 'c'")
-    coordinator = asyncio.create_task(change_phase(reversed_.r, COUNTERS, DUAL, deadline_s=0.4, **SOMEBODY))
+    coordinator = asyncio.create_task(
+        change_phase(reversed_.r, COUNTERS, DUAL, terms=Terms(deadline_s=0.4), **SOMEBODY)
+    )
     await asyncio.sleep(0.2)
     coordinator.cancel()
     await asyncio.gather(coordinator, return_exceptions=True)
@@ -334,7 +339,7 @@ async def test_a_drain_that_nobody_finishes_ends_where_postgres_leads_as_well(ri
 
 
 async def test_a_drain_is_reopened_while_postgres_is_away(rig: Rig, dual: Process) -> None:
-    coordinator = asyncio.create_task(change_phase(dual.r, COUNTERS, REVERSED, deadline_s=0.4, **SOMEBODY))
+    coordinator = asyncio.create_task(change_phase(dual.r, COUNTERS, REVERSED, terms=Terms(deadline_s=0.4), **SOMEBODY))
     await parked(coordinator, rig)
     rig.relational.down()
     writer = Process(rig, "writer", tempo=HELD_LONG)
@@ -349,7 +354,7 @@ async def test_a_drain_is_reopened_while_postgres_is_away(rig: Rig, dual: Proces
 async def test_a_coordinator_that_slept_past_its_deadline_cannot_flip(rig: Rig, dual: Process) -> None:
     # Its own clock is late, so it believes in a deadline that has passed for everybody else.
     late = dual.r._replace(clock=lambda: real_clock() - timedelta(seconds=10))
-    coordinator = asyncio.create_task(change_phase(late, COUNTERS, REVERSED, deadline_s=10, **SOMEBODY))
+    coordinator = asyncio.create_task(change_phase(late, COUNTERS, REVERSED, terms=Terms(deadline_s=10), **SOMEBODY))
     while (await dual.r.row(COUNTERS)).state is State.OPEN:
         await asyncio.sleep(0.01)
     writer = Process(rig, "writer")
@@ -362,7 +367,7 @@ async def test_a_coordinator_that_slept_past_its_deadline_cannot_flip(rig: Rig, 
 
 
 async def test_postgres_lost_in_the_middle_of_a_flip_leaves_everything_as_it_was(rig: Rig, dual: Process) -> None:
-    coordinator = asyncio.create_task(change_phase(dual.r, COUNTERS, REVERSED, deadline_s=0.8, **SOMEBODY))
+    coordinator = asyncio.create_task(change_phase(dual.r, COUNTERS, REVERSED, terms=Terms(deadline_s=0.8), **SOMEBODY))
     await asyncio.sleep(0.2)
     rig.relational.down()
     with pytest.raises(Unavailable):

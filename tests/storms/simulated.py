@@ -11,6 +11,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS, Control, State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
 from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unavailable
 from mystira.polyglot.stores.memory import Document, MemoryDocuments
@@ -38,6 +39,7 @@ DOCUMENT_CALLS = {
     "remove": WRITE_FAULTS,
     "feed": FEED_FAULTS,
     "feed_ranges": ("unavailable",),
+    "latest": ("unavailable", "throttled"),
     "count": ("unavailable",),
     "search": ("unavailable",),
 }
@@ -48,6 +50,10 @@ READING = {
     "search",
     "count",
     "control",
+    "controls",
+    "acknowledged",
+    "latest",
+    "history",
     "positions",
     "standing",
     "relay_pending",
@@ -153,7 +159,7 @@ class PlainDocuments(MemoryDocuments):
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         await super().write(collection, record, base)
-        if collection not in (CONTROLS, SPILLS):
+        if collection not in (CONTROLS, ROSTERS, SPILLS):
             self.history.add(collection.name, record, base, "docs")
         if base is not None:
             older = self.before.setdefault((collection.name, record.key), [])
@@ -166,7 +172,7 @@ class PlainRelational(MemoryRelational):
 
     def __init__(self, history: History) -> None:
         super().__init__(checks=False)
-        self.history = history
+        self.versions = history
         self.told_ids: set[str] = set()
 
     def tell(self, name: str, key: Key, events: Any) -> None:
@@ -180,7 +186,7 @@ class PlainRelational(MemoryRelational):
 
     def put(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         super().put(collection, record, base)
-        self.history.add(collection.name, record, base, "pg")
+        self.versions.add(collection.name, record, base, "pg")
 
     def _apply(self, collection: Collection[Any], record: Record, now: Any, done: Any) -> None:
         before: Row | None = self._rows(collection).get(record.key)
@@ -355,7 +361,12 @@ class Wires:
     def watch_the_lease(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """No lease, no write: once PostgreSQL leads, no app begins to write documents, however long it slept."""
         control = self.relational.control_of.get(collection.name)
-        if control is None or control.leader is Leader.DOCUMENTS or record.writer == "relay":
+        if (
+            control is None
+            or control.leader is Leader.DOCUMENTS
+            or record.writer == "relay"
+            or record.op.startswith("sentinel/")
+        ):
             return
         if (base is None or base.op != record.op) and not record.op.startswith("adopt/"):
             self.broken.append(f"I4: {record.op} goes to the documents under {control.phase} {control.epoch}")

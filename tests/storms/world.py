@@ -14,6 +14,7 @@ from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State
+from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.entity import Entity, Event, Stamp
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.leadership import Leadership, Tempo
@@ -24,7 +25,7 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.memory import Document
-from mystira.polyglot.transition import change_phase, end_transition
+from mystira.polyglot.transition import Terms, change_phase, end_transition
 from mystira.polyglot.work import Command, Work, Works
 from tests.storms.loop import StormLoop
 from tests.storms.simulated import Wires, broken
@@ -45,6 +46,8 @@ BEGUN = 0.6
 FOUL_S, PATIENCE_S = 60.0, 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
+TERMS = Terms(deadline_s=PHASE_S)
+WATCH_S = 0.35
 CHAOS = (*[""] * 30, "kill p0", "kill p1", "kill op", "freeze p0", "freeze p1", "freeze op", "pg down", "docs down")
 
 
@@ -129,7 +132,7 @@ class World:
             return
         self.lives += 1
         process = Process(self, name, self.lives)
-        for job in (process.operate,) if name.startswith("op") else (process.carry, process.write):
+        for job in (process.operate,) if name.startswith("op") else (process.carry, process.write, process.watch):
             self.loop.start(name, job())
 
     async def chaos(self) -> None:
@@ -185,6 +188,7 @@ class Process:
             committed=lambda: self.bell.set(),
         )
         self.bell = asyncio.Event()
+        self.drains = DrainWatch(self.leadership, relational)
         self.r = Replication(
             Catalog([COUNTERS]), documents, relational, tempo=TEMPO, clock=world.clock, name=f"{name}.{life}"
         )
@@ -206,6 +210,15 @@ class Process:
                         await self.bell.wait()
                 except TimeoutError:
                     continue
+
+    async def watch(self) -> None:
+        """Stand down when a drain is heard of, for ever."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                await self.drains.step()
+            except Problem:
+                continue
 
     async def carry_once(self) -> int:
         """One step of everything; whatever fails is tried again in the next."""
@@ -259,7 +272,7 @@ class Process:
                     return
                 target = await self._next(row.phase, random())
                 if target is not None:
-                    await change_phase(self.r, COUNTERS, target, actor="op", why="storm", deadline_s=PHASE_S)
+                    await change_phase(self.r, COUNTERS, target, actor="op", why="storm", terms=TERMS)
             except Problem:
                 await asyncio.sleep(0.4)
             await asyncio.sleep(0.1 + random() * 0.2)

@@ -161,8 +161,9 @@ class Sender:
             return
         try:
             # A request without an end could arrive after a flip that no longer waits for it.
-            async with asyncio.timeout(self._leadership.tempo.request_s):
-                await self._documents.write(collection, record, base)
+            with self._leadership.sending(collection):
+                async with asyncio.timeout(self._leadership.tempo.request_s):
+                    await self._documents.write(collection, record, base)
         except TimeoutError as error:
             raise OutcomeUnknown(f"{collection.name}: no answer in time") from error
 

@@ -76,7 +76,10 @@ def first_control(collection: Collection[Any]) -> Control:
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of a collection's history: who did what to its control state, when, and why."""
+    """One line of a collection's history: who did what to its control state, when, and why.
+
+    `details` belongs to the verb: a flip keeps its certificate there.
+    """
 
     collection: str
     verb: str
@@ -86,6 +89,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     n: int = 0
     before: str = ""
     after: str = ""
+    details: dict[str, Any] = {}
 
 
 def leads(control: Control) -> str:

@@ -135,6 +135,10 @@ class Journal(Protocol):
         """Return the collection's control row."""
         ...
 
+    async def controls(self) -> Sequence[Control]:
+        """Return every control row there is."""
+        ...
+
     async def declare(self, control: Control) -> Control:
         """Make the row unless there is one; return what stands."""
         ...
@@ -151,8 +155,16 @@ class Journal(Protocol):
         """Put a verb on record that changes no control row."""
         ...
 
-    async def history(self, name: str, limit: int = 100) -> Sequence[Change]:
-        """Return what was done to a collection, the newest first."""
+    async def history(self, name: str, limit: int = 100, verb: str | None = None) -> Sequence[Change]:
+        """Return what was done to a collection, the newest first; one verb only, if it is named."""
+        ...
+
+    async def acknowledge(self, name: str, n: int, writer: str, refused: int) -> None:
+        """Keep that a writer has stood down for the drain at `n`, and how many writes it has refused since."""
+        ...
+
+    async def acknowledged(self, name: str, n: int) -> Mapping[str, int]:
+        """Return the writers that stood down for the drain at `n`, each with the writes that it refused."""
         ...
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int) -> None:

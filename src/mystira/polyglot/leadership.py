@@ -5,8 +5,10 @@ outage stops nobody. Where PostgreSQL leads, the row's `n` goes with every write
 """
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -27,6 +29,7 @@ from mystira.polyglot.control import (
 )
 from mystira.polyglot.journal import Journal
 from mystira.polyglot.phases import Leader
+from mystira.polyglot.roster import enter, strike
 from mystira.polyglot.store import Conflict, DocumentStore, Held, OutcomeUnknown, Record, StoreError, Unavailable
 
 SETTLE_ROUNDS = 8
@@ -72,18 +75,23 @@ class Leadership:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         steady: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        name: str = "process",
+        name: str,
     ) -> None:
+        """`name` tells this process, in this life, from every other one."""
+        self.name = name
         self.tempo = tempo or Tempo()
         self._documents = documents
         self._journal = journal
         self._clock = clock
         self._steady = steady
         self._sleep = sleep
-        self._name = name
         self._terms: dict[str, Term] = {}
         self._known: dict[str, Control] = {}
         self._renewing: dict[str, asyncio.Lock] = {}
+        self._entered: dict[str, int] = {}
+        self._on_way: dict[str, dict[object, float]] = {}
+        self._refused: dict[str, int] = {}
+        self._left = False
 
     def held(self, collection: Collection[Any]) -> Term | None:
         """Return the term while it lasts."""
@@ -103,12 +111,66 @@ class Leadership:
             if term is not None and lasts(term, self._steady()):
                 return term
             if self._steady() >= give_up_at:
+                self._refused[collection.name] = self.refused(collection.name) + 1
                 raise Held(f"{collection.name} is being moved", self.tempo.hold_s)
             await self._sleep(self.tempo.poll_s)
 
+    @contextmanager
+    def sending(self, collection: Collection[Any]) -> Generator[None]:
+        """Mark a write to the documents as on its way; one without an answer may still arrive for a while."""
+        on_way, mark, began_at = self._on_way.setdefault(collection.name, {}), object(), self._steady()
+        on_way[mark] = math.inf
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error, StoreError) and not isinstance(error, OutcomeUnknown):
+                del on_way[mark]
+            else:
+                on_way[mark] = began_at + self.tempo.request_s + self.tempo.drift_s
+            raise
+        del on_way[mark]
+
+    async def stand_down(self, name: str, n: int) -> bool:
+        """Give up the term once the copy is seen draining at `n`; tell whether no write is on its way any more.
+
+        From then on this process writes nothing that was allowed before: it has to lease a copy that is OPEN again.
+        """
+        async with self._lock(name):
+            # A renewal that began before has ended, so the term it brought is given up as well.
+            copy = await read_copy(self._documents, name)
+            if copy is None or control_of(copy).n != n or control_of(copy).state is State.OPEN:
+                return False
+            self._terms.pop(name, None)
+        on_way, now = self._on_way.get(name, {}), self._steady()
+        for mark in [mark for mark, until in on_way.items() if until <= now]:
+            del on_way[mark]
+        return not on_way
+
+    def refused(self, name: str) -> int:
+        """Return how many units of work have been turned away because the collection was being moved."""
+        return self._refused.get(name, 0)
+
+    async def leave(self) -> None:
+        """End for good: nobody needs to wait for this process any more, unless a write of it may still arrive."""
+        self._left = True
+        for name, n in self._entered.items():
+            async with self._lock(name):
+                self._terms.pop(name, None)
+            if self._on_way.get(name):
+                continue
+            try:
+                await strike(self._documents, name, {self.name: n})
+            except StoreError:
+                # A drain waits this process's lease out, then.
+                continue
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._renewing.setdefault(name, asyncio.Lock())
+
     async def _renewed(self, collection: Collection[Any]) -> Term | None:
-        lock = self._renewing.setdefault(collection.name, asyncio.Lock())
-        async with lock:
+        if self._left:
+            raise Unavailable(f"{collection.name}: this process is closing")
+        async with self._lock(collection.name):
             term = self.held(collection)
             if term is None:
                 term = await self._ask(collection)
@@ -183,11 +245,17 @@ class Leadership:
         return Term(control, asked_at + self.tempo.lease_s) if control.state is State.OPEN else None
 
     async def _lease(self, copy: Record, asked_at: float) -> Term | None:
+        told = control_of(copy)
+        if self._entered.get(told.id) != told.n:
+            await enter(self._documents, told.id, self.name, told.n)
+            self._entered[told.id] = told.n
+            # A drain may have begun and called the roster just before: only a copy read from now on gives a lease.
+            raise Conflict(f"{told.id}: this process has entered itself")
         if not self._documents.reads_are_current:
             # A replica may lag behind a drain, so a write that needs the copy unchanged must prove what was read.
             asked_at = self._steady()
-            await write_copy(self._documents, copy, control_of(copy))
-        return self._open_term(control_of(copy), asked_at)
+            await write_copy(self._documents, copy, told)
+        return self._open_term(told, asked_at)
 
     async def _follow_row(self, collection: Collection[Any], told: Control, asked_at: float) -> Term | None:
         row = await self._journal.control(collection.name)
@@ -224,7 +292,7 @@ class Leadership:
 
     def _aborted(self, control: Control) -> Change:
         why = "nobody finished it in time"
-        return Change(collection=control.id, verb="abort", actor=self._name, why=why, at=self._clock())
+        return Change(collection=control.id, verb="abort", actor=self.name, why=why, at=self._clock())
 
 
 def lasts(term: Term, now: float) -> bool:

@@ -219,6 +219,10 @@ class DocumentStore(Store, Protocol):
         """Remove a document for good, without a trace in the feed; Conflict unless it is still what was read."""
         ...
 
+    async def latest(self, collection: Collection[Any], limit: int) -> Sequence[tuple[Key, Stamp]]:
+        """Return what was changed last, the newest first, tombstones included, as the store knows it without its feed."""
+        ...
+
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
         """Return the ranges that together cover every partition key now."""
         ...

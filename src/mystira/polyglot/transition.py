@@ -6,9 +6,12 @@ both stores must hold the same. Whoever finds a transition past its deadline may
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
+import msgspec
+
+from mystira.polyglot.certificate import Certificate, Gate, as_json, read_certificate, sealed
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import (
     Control,
@@ -20,8 +23,10 @@ from mystira.polyglot.control import (
     read_copy,
     write_copy,
 )
+from mystira.polyglot.drains import hear_writers
 from mystira.polyglot.equality import is_caught_up, is_equal
 from mystira.polyglot.feed import FeedFollower
+from mystira.polyglot.frontier import Sentinels, has_all_come_through
 from mystira.polyglot.leadership import abort
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
@@ -31,6 +36,7 @@ from mystira.polyglot.store import Conflict, OutcomeUnknown, StoreError
 
 DEADLINE_S = 60.0
 TRIES = 6
+FLIP = "flip"
 
 
 class NotTheNextPhase(Problem):
@@ -57,8 +63,24 @@ class TransitionAborted(Problem):
     kind = Kind.CONFLICT
 
 
+class BudgetSpent(StoreError):
+    """Too many writes were refused while the collection was held."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change of leader is made under: how long it may take, how many writes it may turn away, and the gates
+    that were looked at before, for the certificate."""
+
+    deadline_s: float = DEADLINE_S
+    refused_max: int | None = None
+    gates: tuple[Gate, ...] = ()
+
+
+UNHURRIED = Terms()
+
+
 async def change_phase(
-    r: Replication, collection: Collection[Any], target: Phase, *, actor: str, why: str, deadline_s: float = DEADLINE_S
+    r: Replication, collection: Collection[Any], target: Phase, *, actor: str, why: str, terms: Terms = UNHURRIED
 ) -> Control:
     """Bring a collection to a neighbouring phase; return its control row then. Repeating it changes nothing.
 
@@ -76,14 +98,25 @@ async def change_phase(
     if target.leader is row.leader:
         return await _step(r, collection, row, target, actor, why)
     _refuse_incomplete(row, target)
-    draining = await _drain(r, row, target, actor, why, deadline_s)
+    draining = await _drain(r, row, target, actor, why, terms.deadline_s)
     move = _to_relational if target.leader is Leader.RELATIONAL else _to_documents
     try:
-        async with asyncio.timeout(deadline_s):
-            return await move(r, collection, draining, actor, why)
+        async with asyncio.timeout(terms.deadline_s):
+            return await move(_Move(r, collection, draining, actor, why, terms))
     except (StoreError, TimeoutError) as error:
         reason = "it took too long" if isinstance(error, TimeoutError) else str(error)
         return await _settle(r, collection, draining, actor, reason)
+
+
+class _Move(NamedTuple):
+    """One change of leader on its way."""
+
+    r: Replication
+    collection: Collection[Any]
+    draining: Control
+    actor: str
+    why: str
+    terms: Terms
 
 
 async def end_transition(r: Replication, collection: Collection[Any], *, actor: str, why: str) -> Control:
@@ -133,33 +166,73 @@ async def _drain(r: Replication, row: Control, target: Phase, actor: str, why: s
     return draining
 
 
-async def _to_relational(
-    r: Replication, collection: Collection[Any], draining: Control, actor: str, why: str
-) -> Control:
+async def _to_relational(move: _Move) -> Control:
+    r, collection, draining = move.r, move.collection, move.draining
     await _tell_copy(r, draining)
-    # From here on, for as long as a lease and the longest request last, a write may still arrive.
-    await wait_for_silence(r)
-    follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name)
-    await _until(r, lambda: _is_drained(r, collection, follower))
+    held_from = r.clock()
+    # From here on, until its writers have stood down or a lease and the longest request are over, one may still arrive.
+    heard = await hear_writers(r, draining)
+    # Writers are held meanwhile, so it does not wait for whoever has leased a range: the position guards alone.
+    follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=None)
+    sentinels = Sentinels(r, collection, draining)
+    await _until(move, lambda: _is_drained(r, collection, follower, sentinels))
     # While the copy drains anyone may reopen it; once it commits, only the row decides.
     await _tell_copy(r, draining.evolve(state=State.COMMITTING))
     flipped = draining.opened(draining.n + 1, phase=draining.target, epoch=next_epoch(draining), complete=True)
-    await r.journal.change(draining, flipped, r.noted("flip", draining, flipped, actor, why))
-    await heal_copy(r.documents, flipped)
-    return flipped
+    frontier = {range_id: key.id for range_id, key in sentinels.found.items()}
+    certificate = await _certificate(
+        move, flipped, held_from, answered=heard.answered, silent=heard.silent, frontier=frontier
+    )
+    return await _flip(move, flipped, certificate)
 
 
-async def _to_documents(
-    r: Replication, collection: Collection[Any], draining: Control, actor: str, why: str
-) -> Control:
+async def _to_documents(move: _Move) -> Control:
+    # Its change of the row has waited for every fenced write, so nobody has one on its way.
+    r, collection, draining = move.r, move.collection, move.draining
+    held_from = r.clock()
     relay = ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock)
-    await _until(r, lambda: _is_relayed(r, collection, relay))
+    await _until(move, lambda: _is_relayed(r, collection, relay))
     flipped = draining.opened(
         draining.n + 1, phase=draining.target, epoch=next_epoch(draining), copying=True, complete=True
     )
-    await r.journal.change(draining, flipped, r.noted("flip", draining, flipped, actor, why), drained=True)
+    return await _flip(move, flipped, await _certificate(move, flipped, held_from), drained=True)
+
+
+async def _flip(move: _Move, flipped: Control, certificate: Certificate, *, drained: bool = False) -> Control:
+    r, draining = move.r, move.draining
+    change = r.noted(FLIP, draining, flipped, move.actor, move.why)
+    change = msgspec.structs.replace(change, details=as_json(certificate))
+    await r.journal.change(draining, flipped, change, drained=drained)
     await heal_copy(r.documents, flipped)
     return flipped
+
+
+async def _certificate(move: _Move, flipped: Control, held_from: datetime, **proofs: Any) -> Certificate:
+    r, draining = move.r, move.draining
+    before = await r.journal.history(draining.id, 1, FLIP)
+    certificate = Certificate(
+        collection=draining.id,
+        before=draining.phase,
+        after=flipped.phase,
+        n=flipped.n,
+        epoch=flipped.epoch,
+        at=r.clock(),
+        coordinator=r.name,
+        actor=move.actor,
+        why=move.why,
+        held_s=(r.clock() - held_from).total_seconds(),
+        refused=sum((await r.journal.acknowledged(draining.id, draining.n)).values()),
+        gates=move.terms.gates,
+        previous=before[0].details.get("seal", "") if before else "",
+        **proofs,
+    )
+    return sealed(certificate)
+
+
+async def certificates_of(r: Replication, collection: Collection[Any], limit: int = 1_000) -> list[Certificate]:
+    """Return the certificates of a collection's last changes of leader, the oldest first; NotGenuine where tampered."""
+    flips = await r.journal.history(collection.name, limit, FLIP)
+    return [read_certificate(flip.details) for flip in reversed(flips) if flip.details]
 
 
 def next_epoch(control: Control) -> int:
@@ -172,8 +245,12 @@ async def wait_for_silence(r: Replication) -> None:
     await r.sleep(r.tempo.silence_s)
 
 
-async def _is_drained(r: Replication, collection: Collection[Any], follower: FeedFollower) -> bool:
+async def _is_drained(
+    r: Replication, collection: Collection[Any], follower: FeedFollower, sentinels: Sentinels
+) -> bool:
     await follower.follow(collection)
+    if not await has_all_come_through(r, collection, sentinels):
+        return False
     return await is_caught_up(r, collection) and await is_equal(r, collection)
 
 
@@ -183,9 +260,19 @@ async def _is_relayed(r: Replication, collection: Collection[Any], relay: Revers
     return waiting.waiting + waiting.parked == 0 and await is_equal(r, collection)
 
 
-async def _until(r: Replication, done: Callable[[], Awaitable[bool]]) -> None:
+async def _until(move: _Move, done: Callable[[], Awaitable[bool]]) -> None:
     while not await done():
-        await r.sleep(r.tempo.poll_s)
+        await _refuse_overspent(move)
+        await move.r.sleep(move.r.tempo.poll_s)
+
+
+async def _refuse_overspent(move: _Move) -> None:
+    allowed = move.terms.refused_max
+    if allowed is None:
+        return
+    refused = sum((await move.r.journal.acknowledged(move.draining.id, move.draining.n)).values())
+    if refused > allowed:
+        raise BudgetSpent(f"{refused} writes were turned away, and only {allowed} may be")
 
 
 async def _tell_copy(r: Replication, control: Control) -> None:

@@ -70,9 +70,10 @@ class Works:
         self.catalog = catalog
         self.documents = documents
         self.relational = relational
-        self.leadership = leadership or Leadership(documents, relational.journal, clock=clock)
         self.clock = clock
         self.random = random or SystemRandom()
+        name = uuid7(clock(), self.random)
+        self.leadership = leadership or Leadership(documents, relational.journal, clock=clock, name=name)
         self.sleep = sleep
         self.committed = committed
         self.sender = Sender(documents, relational, self.leadership, clock=clock, pause=self.pause, sleep=sleep)
@@ -83,8 +84,9 @@ class Works:
         return Work(self, op=op, correlation_id=correlation_id, mark=mark)
 
     async def close(self) -> None:
-        """Let the second writes of commits that were answered already come to their end."""
+        """Let the second writes of commits that were answered already come to their end; nothing is written after."""
         await self.sender.close()
+        await self.leadership.leave()
 
     def store_of(self, term: Term) -> Store:
         """Return the store that leads in this term."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.matching import matches, select
 from mystira.polyglot.query import Query, Where
 from mystira.polyglot.store import Conflict, FeedItem, FeedPage, Incoming, Key, RangeGone, Record, Unavailable
@@ -93,6 +94,14 @@ class MemoryDocuments:
 
     async def ping(self) -> None:
         """Memory always answers."""
+
+    async def latest(self, collection: Collection[Any], limit: int) -> Sequence[tuple[Key, Stamp]]:
+        """Return what was changed last, the newest first, tombstones included."""
+        self._meter.refuse_over_budget()
+        newest = sorted(self._living(collection).values(), reverse=True, key=lambda document: document.position)
+        self._meter.read(collection, sum(document.size for document in newest[:limit]))
+        items = (self.item(collection, document) for document in newest[:limit])
+        return [(item.key, item.stamp) for item in items]
 
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
         """Return the ranges that together cover every partition key now."""

@@ -61,14 +61,27 @@ class MemoryQueues:
         self._told = 0
         self._tombstones: dict[tuple[str, Key], tuple[Stamp, datetime]] = {}
         self.through_of: dict[tuple[str, Key], int] = {}
+        self._acknowledged: dict[tuple[str, str], tuple[int, int]] = {}
 
     async def note(self, change: Change) -> None:
         """Put a verb on record."""
         self._changes.append(change)
 
-    async def history(self, name: str, limit: int = 100) -> Sequence[Change]:
-        """Return what was done to a collection, the newest first."""
-        return [change for change in reversed(self._changes) if change.collection == name][:limit]
+    async def history(self, name: str, limit: int = 100, verb: str | None = None) -> Sequence[Change]:
+        """Return what was done to a collection, the newest first; one verb only, if it is named."""
+        mine = (change for change in reversed(self._changes) if change.collection == name)
+        return [change for change in mine if verb is None or change.verb == verb][:limit]
+
+    async def acknowledge(self, name: str, n: int, writer: str, refused: int) -> None:
+        """Keep that a writer has stood down for the drain at `n`, and how many writes it has refused since."""
+        known, _ = self._acknowledged.get((name, writer), (0, 0))
+        if n >= known:
+            self._acknowledged[name, writer] = (n, refused)
+
+    async def acknowledged(self, name: str, n: int) -> Mapping[str, int]:
+        """Return the writers that stood down for the drain at `n`, each with the writes that it refused."""
+        told = ((writer, at) for (of, writer), at in self._acknowledged.items() if of == name)
+        return {writer: refused for writer, (told_n, refused) in told if told_n == n}
 
     async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
         """Return where a stream stands in every range it has begun."""

@@ -100,6 +100,10 @@ class MemoryRelational(MemoryQueues):
         """Return the collection's control row."""
         return self.control_of.get(name)
 
+    async def controls(self) -> Sequence[Control]:
+        """Return every control row there is."""
+        return list(self.control_of.values())
+
     async def declare(self, control: Control) -> Control:
         """Make the row unless there is one; return what stands."""
         return self.control_of.setdefault(control.id, control)

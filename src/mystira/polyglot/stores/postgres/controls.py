@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.store import Conflict
@@ -15,6 +17,8 @@ COLUMNS = "phase, n, epoch, state, copying, complete, target, coordinator, deadl
 
 _READ = f"SELECT collection, {COLUMNS} FROM polyglot.control WHERE collection = $1"  # noqa: S608 - a constant.
 
+_READ_ALL = f"SELECT collection, {COLUMNS} FROM polyglot.control"  # noqa: S608 - a constant.
+
 _DECLARE = f"""
 INSERT INTO polyglot.control (collection, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (collection) DO NOTHING
@@ -26,14 +30,21 @@ WHERE collection = $1 AND n = $13 RETURNING 1
 """  # noqa: S608 - the columns are a constant.
 
 _NOTE = """
-INSERT INTO polyglot.control_history (collection, verb, actor, why, at, n, before, after)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO polyglot.control_history (collection, verb, actor, why, at, n, before, after, details)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 
 _HISTORY = """
-SELECT collection, verb, actor, why, at, n, before, after FROM polyglot.control_history
-WHERE collection = $1 ORDER BY position DESC LIMIT $2
+SELECT collection, verb, actor, why, at, n, before, after, details::text FROM polyglot.control_history
+WHERE collection = $1 AND ($3::text IS NULL OR verb = $3) ORDER BY position DESC LIMIT $2
 """
+
+_ACKNOWLEDGE = """
+INSERT INTO polyglot.acknowledgement AS at (collection, writer, n, refused) VALUES ($1, $2, $3, $4)
+ON CONFLICT (collection, writer) DO UPDATE SET n = $3, refused = $4 WHERE at.n <= $3
+"""
+
+_ACKNOWLEDGED = "SELECT writer, refused FROM polyglot.acknowledgement WHERE collection = $1 AND n = $2"
 
 
 async def read_control(connections: Connections, name: str) -> Control | None:
@@ -41,6 +52,12 @@ async def read_control(connections: Connections, name: str) -> Control | None:
     async with connections.connection() as connection:
         row = await connection.fetchrow(_READ, name)
     return row and control_of_row(row)
+
+
+async def read_controls(connections: Connections) -> list[Control]:
+    """Return every control row there is."""
+    async with connections.connection() as connection:
+        return [control_of_row(row) for row in await connection.fetch(_READ_ALL)]
 
 
 def control_of_row(row: Sequence[Any]) -> Control:
@@ -81,6 +98,11 @@ async def change(connections: Connections, before: Control, after: Control, why:
         if after.phase is Phase.POSTGRES_ONLY:
             # From here on no documents are kept; coming back enqueues every key anew.
             await connection.execute("DELETE FROM polyglot.relay_outbox WHERE collection = $1", before.id)
+        if after.state is not State.DRAIN:
+            # Nobody asks for the answers to an earlier drain any more.
+            await connection.execute(
+                "DELETE FROM polyglot.acknowledgement WHERE collection = $1 AND n < $2", before.id, after.n
+            )
         await connection.execute(_NOTE, *_line(why))
 
 
@@ -90,10 +112,23 @@ async def note(connections: Connections, why: Change) -> None:
         await connection.execute(_NOTE, *_line(why))
 
 
-async def history(connections: Connections, name: str, limit: int) -> list[Change]:
-    """Return what was done to a collection, the newest first."""
+async def history(connections: Connections, name: str, limit: int, verb: str | None) -> list[Change]:
+    """Return what was done to a collection, the newest first; one verb only, if it is named."""
     async with connections.connection() as connection:
-        return [Change(**dict(row)) for row in await connection.fetch(_HISTORY, name, limit)]
+        found = await connection.fetch(_HISTORY, name, limit, verb)
+    return [Change(**{**row, "details": msgspec.json.decode(row["details"])}) for row in found]
+
+
+async def acknowledge(connections: Connections, name: str, n: int, writer: str, refused: int) -> None:
+    """Keep that a writer has stood down for the drain at `n`, and how many writes it has refused since."""
+    async with connections.connection(writes=True) as connection:
+        await connection.execute(_ACKNOWLEDGE, name, writer, n, refused)
+
+
+async def acknowledged(connections: Connections, name: str, n: int) -> dict[str, int]:
+    """Return the writers that stood down for the drain at `n`, each with the writes that it refused."""
+    async with connections.connection() as connection:
+        return {row["writer"]: row["refused"] for row in await connection.fetch(_ACKNOWLEDGED, name, n)}
 
 
 async def _waits_for_relay(connection: Any, name: str) -> bool:
@@ -118,4 +153,5 @@ def _values(control: Control) -> tuple[Any, ...]:
 
 
 def _line(why: Change) -> tuple[Any, ...]:
-    return why.collection, why.verb, why.actor, why.why, why.at, why.n, why.before, why.after
+    details = msgspec.json.encode(why.details).decode()
+    return why.collection, why.verb, why.actor, why.why, why.at, why.n, why.before, why.after, details

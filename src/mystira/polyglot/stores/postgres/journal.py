@@ -41,6 +41,10 @@ class PostgresJournal:
         """Return the collection's control row."""
         return await controls.read_control(self._connections, name)
 
+    async def controls(self) -> Sequence[Control]:
+        """Return every control row there is."""
+        return await controls.read_controls(self._connections)
+
     async def declare(self, control: Control) -> Control:
         """Make the row unless there is one; return what stands."""
         return await controls.declare(self._connections, control)
@@ -53,9 +57,17 @@ class PostgresJournal:
         """Put a verb on record that changes no control row."""
         await controls.note(self._connections, change)
 
-    async def history(self, name: str, limit: int = 100) -> Sequence[Change]:
-        """Return what was done to a collection, the newest first."""
-        return await controls.history(self._connections, name, limit)
+    async def history(self, name: str, limit: int = 100, verb: str | None = None) -> Sequence[Change]:
+        """Return what was done to a collection, the newest first; one verb only, if it is named."""
+        return await controls.history(self._connections, name, limit, verb)
+
+    async def acknowledge(self, name: str, n: int, writer: str, refused: int) -> None:
+        """Keep that a writer has stood down for the drain at `n`, and how many writes it has refused since."""
+        await controls.acknowledge(self._connections, name, n, writer, refused)
+
+    async def acknowledged(self, name: str, n: int) -> Mapping[str, int]:
+        """Return the writers that stood down for the drain at `n`, each with the writes that it refused."""
+        return await controls.acknowledged(self._connections, name, n)
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int) -> None:
         """Write under the fence, in one round trip."""

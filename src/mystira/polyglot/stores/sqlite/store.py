@@ -11,7 +11,9 @@ import apsw
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.query import Query, Where
+from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
 from mystira.polyglot.store import Conflict, FeedPage, Incoming, Key, Record, Unavailable
 from mystira.polyglot.stores.documents import Meter, can_exist, dump, expiry, load, load_item
@@ -57,6 +59,10 @@ class _Container:
             "WHERE partition = ? AND id = ? AND position = ? AND (expires_at IS NULL OR expires_at > ?)"
         )
         self.remove = f"DELETE FROM {table} WHERE partition = ? AND id = ? AND position = ?"  # noqa: S608
+        self.latest = (
+            f"SELECT position, body FROM {table} WHERE expires_at IS NULL OR expires_at > ? "  # noqa: S608
+            "ORDER BY position DESC LIMIT ?"
+        )
         self.sweep = f"DELETE FROM {table} WHERE expires_at <= ?"  # noqa: S608
 
     def load(self, body: str, position: int) -> Record:
@@ -177,6 +183,15 @@ class SqliteDocuments:
         ranges, *newest = self._ask(self._newest, ())[0]
         return {name: (ranges, position) for name, position in zip(self._containers, newest, strict=True)}
 
+    async def latest(self, collection: Collection[Any], limit: int) -> Sequence[tuple[Key, Stamp]]:
+        """Return what was changed last, the newest first, tombstones included."""
+        self._meter.refuse_over_budget()
+        container = self._containers[collection.name]
+        found = self._ask(container.latest, (self._clock(), limit))
+        self._meter.read(collection, sum(len(body) for _, body in found))
+        items = (container.load_item(body, position) for position, body in found)
+        return [(item.key, item.stamp) for item in items]
+
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
         """Return the ranges that together cover every partition key now."""
         return self._containers[collection.name].feed.ranges()
@@ -221,7 +236,7 @@ async def open_sqlite(
     locked_s_max: float = LOCKED_S_MAX,
 ) -> SqliteDocuments:
     """Open or make a document file; Unavailable when it cannot be used. `clock` gives seconds since 1970."""
-    declared = (*collections, CONTROLS, SPILLS)
+    declared = (*collections, CONTROLS, ROSTERS, SPILLS)
     try:
         reader, writer = await asyncio.to_thread(_connect, str(path), declared, locked_s_max)
     except apsw.Error as error:
