@@ -11,6 +11,7 @@ from mystira.polyglot import bus, commit, control, feed, leadership, merge, rela
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.commit import Sender
+from mystira.polyglot.drains import Heard
 from mystira.polyglot.feed import FeedFollower, RangeReader
 from mystira.polyglot.leadership import Leadership, Term
 from mystira.polyglot.merge import Verdict
@@ -21,7 +22,24 @@ from mystira.polyglot.store import Conflict, Record, StoreError
 from mystira.polyglot.stores import memory_queues, memory_relational
 from mystira.polyglot.stores.memory_relational import MemoryRelational
 
+LEASE = Leadership._lease
+
 Patch = tuple[Any, str, Any]
+
+
+@contextmanager
+def unmarked(self: Any, collection: Any) -> Iterator[None]:
+    yield
+
+
+async def whatever_the_drain(self: Any, name: str, n: int) -> dict[str, int]:
+    return {writer: refused for (of, writer), (_, refused) in self._acknowledged.items() if of == name}
+
+
+async def enter_only_once(self: Any, copy: Record, asked_at: float) -> Any:
+    if copy.key.id in self._entered:
+        self._entered[copy.key.id] = control.control_of(copy).n
+    return await LEASE(self, copy, asked_at)
 
 
 def always(answer: Any) -> Callable[..., Any]:
@@ -223,7 +241,13 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "lease ignored": ((leadership, "lasts", always(True)),),
     "lease from a stale read": ((Leadership, "_lease", believe_the_replica),),
     "lease counted from the answer": ((Leadership, "_lease", count_from_the_answer),),
-    "no wait for silence": ((transition, "wait_for_silence", never_async()),),
+    "no wait for silence": ((transition, "hear_writers", never_async(Heard(answered=(), silent=()))),),
+    "writers enter no roster": ((leadership, "enter", never_async()),),
+    "a roster entry lasts for ever": ((Leadership, "_lease", enter_only_once),),
+    "answers without giving up the term": ((Leadership, "stand_down", never_async(True)),),
+    "answers while a write is on its way": ((Leadership, "sending", unmarked),),
+    "answers to another drain counted": ((memory_queues.MemoryQueues, "acknowledged", whatever_the_drain),),
+    "frontier skipped": ((transition, "has_all_come_through", never_async(True)),),
     "flip by the state's name": ((memory_relational, "same_version", state_by_name),),
     "copy moves to any n": (
         (control, "copy_may_become", always(True)),

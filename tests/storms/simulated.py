@@ -10,10 +10,11 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS, Control, State
 from mystira.polyglot.entity import Stamp
+from mystira.polyglot.loops import Wake
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
-from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unavailable
+from mystira.polyglot.store import Conflict, FeedPage, Key, OutcomeUnknown, Record, Throttled, Unavailable
 from mystira.polyglot.stores.memory import Document, MemoryDocuments
 from mystira.polyglot.stores.memory_relational import MemoryRelational, Row
 from mystira.polyglot.stores.ranges import HASHES, FeedRange
@@ -26,7 +27,7 @@ FROZEN_S = 3.0
 LONG_S = 1.2
 SLEEPERS, SLEEPERS_IN_DRAIN = 0.02, 0.4
 CONTROL_RATE = 0.03
-LATE_S = 0.3
+LATE_S = 0.39
 
 READ_FAULTS = (*("unavailable", "throttled", "stale") * 3, "frozen")
 WRITE_FAULTS = (*("unavailable", "lost", "applied", "late", "throttled") * 2, "frozen", "frozen after")
@@ -141,6 +142,7 @@ class PlainDocuments(MemoryDocuments):
         super().__init__(clock=clock)
         self.history = history
         self.before: dict[tuple[str, Key], list[Record]] = {}
+        self.feed_shows, self.feed_lags_until = 0, 0.0
 
     def _container(self, collection: Collection[Any]) -> Any:
         found = self._containers.get(collection.container)
@@ -156,6 +158,17 @@ class PlainDocuments(MemoryDocuments):
         return msgspec.structs.replace(document.body, token=str(document.position))
 
     item = record
+
+    def let_the_feed_lag(self, until: float) -> None:
+        """Show nothing in the feed for a while that is not there now; reads know better."""
+        self.feed_shows, self.feed_lags_until = self._position, until
+
+    async def feed(self, collection: Collection[Any], range_id: str, continuation: str, limit: int) -> FeedPage:
+        page = await super().feed(collection, range_id, continuation, limit)
+        if self._clock() >= self.feed_lags_until or not page.items or page.items[-1].position <= self.feed_shows:
+            return page
+        seen = [item for item in page.items if item.position <= self.feed_shows]
+        return FeedPage(seen, str(seen[-1].position) if seen else continuation, has_more=False, charge=page.charge)
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         await super().write(collection, record, base)
@@ -174,6 +187,11 @@ class PlainRelational(MemoryRelational):
         super().__init__(checks=False)
         self.versions = history
         self.told_ids: set[str] = set()
+        self.moved = Wake()
+
+    async def change(self, *args: Any, **kwargs: Any) -> None:
+        await super().change(*args, **kwargs)
+        self.moved.ring()
 
     def tell(self, name: str, key: Key, events: Any) -> None:
         for event in events:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -47,8 +48,20 @@ FOUL_S, PATIENCE_S = 60.0, 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
 TERMS = Terms(deadline_s=PHASE_S)
-WATCH_S = 0.35
-CHAOS = (*[""] * 30, "kill p0", "kill p1", "kill op", "freeze p0", "freeze p1", "freeze op", "pg down", "docs down")
+WATCH_S, LOOKS_S = 1.5, (0.05, 0.2, 0.4)
+LAGS_S = 4.0
+CHAOS = (
+    *[""] * 30,
+    "kill p0",
+    "kill p1",
+    "kill op",
+    "freeze p0",
+    "freeze p1",
+    "freeze op",
+    "pg down",
+    "docs down",
+    "feed lags",
+)
 
 
 class Raised(Event, frozen=True, kw_only=True):
@@ -153,6 +166,8 @@ class World:
                     # Whoever waits for a paused coordinator starts another one, and PostgreSQL may be away as well.
                     self.start("op2")
                     self.wires.down_until["pg"] = self.loop.time() + random() * 6 - 2
+            elif what == "feed lags":
+                self.wires.documents.let_the_feed_lag(self.loop.time() + random() * LAGS_S)
             else:
                 self.wires.down_until[verb_or_side] = self.loop.time() + random() * 1.5
 
@@ -212,13 +227,20 @@ class Process:
                     continue
 
     async def watch(self) -> None:
-        """Stand down when a drain is heard of, for ever."""
+        """Stand down when a drain is heard of, for ever; who is told of it looks several times, for writes take time."""
+        bell = self.world.wires.relational.moved.join()
         while True:
-            await asyncio.sleep(WATCH_S)
             try:
-                await self.drains.step()
-            except Problem:
-                continue
+                async with asyncio.timeout(WATCH_S):
+                    await bell.wait()
+            except TimeoutError:
+                pass
+            looks = LOOKS_S if bell.is_set() else LOOKS_S[:1]
+            bell.clear()
+            for pause_s in looks:
+                await asyncio.sleep(self.random.random() * pause_s)
+                with suppress(Problem):
+                    await self.drains.step()
 
     async def carry_once(self) -> int:
         """One step of everything; whatever fails is tried again in the next."""
