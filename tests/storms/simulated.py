@@ -27,7 +27,7 @@ FROZEN_S = 3.0
 LONG_S = 1.2
 SLEEPERS, SLEEPERS_IN_DRAIN = 0.02, 0.4
 CONTROL_RATE = 0.03
-LATE_S = 0.39
+LATE_S = 0.85
 
 READ_FAULTS = (*("unavailable", "throttled", "stale") * 3, "frozen")
 WRITE_FAULTS = (*("unavailable", "lost", "applied", "late", "throttled") * 2, "frozen", "frozen after")

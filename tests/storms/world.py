@@ -34,7 +34,7 @@ from tests.storms.simulated import Wires, broken
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
+TEMPO = Tempo(lease_s=0.6, request_s=0.9, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
 OLD = ("old", "older", "oldest")
 NEW = "new"
 WRITTEN = ("a", "a", "a", "a", "a", "b", "b", "c", "d", "old")
@@ -227,7 +227,7 @@ class Process:
                     continue
 
     async def watch(self) -> None:
-        """Stand down when a drain is heard of, for ever; who is told of it looks several times, for writes take time."""
+        """Stand down when a drain is heard of, for ever; who is told of it looks again, for writes take time."""
         bell = self.world.wires.relational.moved.join()
         while True:
             try:

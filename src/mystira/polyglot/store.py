@@ -220,7 +220,7 @@ class DocumentStore(Store, Protocol):
         ...
 
     async def latest(self, collection: Collection[Any], limit: int) -> Sequence[tuple[Key, Stamp]]:
-        """Return what was changed last, the newest first, tombstones included, as the store knows it without its feed."""
+        """Return what was changed last, the newest first, tombstones included: the store knows it without its feed."""
         ...
 
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:

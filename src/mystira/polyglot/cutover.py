@@ -1,0 +1,142 @@
+"""Changes the leader of a collection while players play: gates, a rehearsal, a short hold, a certificate.
+
+All that takes long happens before anybody is held: the gates are looked at, ghosts are struck off the roster, and the
+follower is brought up to date. Only then is the collection drained.
+"""
+
+from typing import Any
+
+import msgspec
+
+from mystira.polyglot.certificate import Certificate, Gate
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import Control, State, heal_copy, next_n
+from mystira.polyglot.equality import is_caught_up
+from mystira.polyglot.feed import FeedFollower
+from mystira.polyglot.gates import Limits, closed, look_at_gates
+from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.replication import Replication
+from mystira.polyglot.roster import call_roster, strike
+from mystira.polyglot.transition import Terms, certificates_of, change_phase, wait_for_silence
+
+HOLD_S = 10.0
+REFUSED_MAX = 1_000
+CATCH_UP_ROUNDS = 50
+
+
+class GateClosed(Problem):
+    """{collection} cannot go to {target}: {reasons}"""
+
+    kind = Kind.CONFLICT
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cut-over or rollback would do now, and whether it would be let through."""
+
+    collection: str
+    before: Phase
+    after: Phase
+    gates: tuple[Gate, ...]
+    steps: tuple[str, ...]
+
+    @property
+    def passes(self) -> bool:
+        """Whether no gate stands in the way."""
+        return not closed(self.gates)
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """How a change of leader is to be made: gates waived by name, how long it may hold writers, how many it may refuse.
+
+    Past either budget it is aborted, and nothing has changed.
+    """
+
+    waived: tuple[str, ...] = ()
+    limits: Limits = Limits()
+    hold_s: float = HOLD_S
+    refused_max: int = REFUSED_MAX
+
+
+STANDING_ORDERS = Orders()
+
+
+async def cut_over(
+    r: Replication, collection: Collection[Any], *, actor: str, why: str, orders: Orders = STANDING_ORDERS
+) -> Certificate:
+    """Let PostgreSQL lead: from DualWriteCosmosRead to DualWritePostgresRead; GateClosed, or aborted whole."""
+    return await _move(r, collection, Phase.DUAL_WRITE_POSTGRES_READ, actor, why, orders)
+
+
+async def roll_back(
+    r: Replication, collection: Collection[Any], *, actor: str, why: str, orders: Orders = STANDING_ORDERS
+) -> Certificate:
+    """Let the documents lead again: from DualWritePostgresRead to DualWriteCosmosRead."""
+    return await _move(r, collection, Phase.DUAL_WRITE_COSMOS_READ, actor, why, orders)
+
+
+async def plan_move(
+    r: Replication, collection: Collection[Any], target: Phase, orders: Orders = STANDING_ORDERS
+) -> Plan:
+    """Look at the gates and tell the steps; nothing is changed."""
+    row = await r.row(collection)
+    gates = await look_at_gates(r, collection, target, limits=orders.limits, waived=orders.waived)
+    return Plan(collection=collection.name, before=row.phase, after=target, gates=gates, steps=_steps(r, row, orders))
+
+
+def _steps(r: Replication, row: Control, orders: Orders) -> tuple[str, ...]:
+    if row.leader is Leader.DOCUMENTS:
+        return (
+            f"strike writers that are gone off the roster (about {r.tempo.silence_s:.0f} s, nobody is held)",
+            "bring the copy up to date (nobody is held)",
+            f"drain: new writes wait up to {r.tempo.hold_s:g} s, and are refused after that",
+            f"wait until every writer has stood down, at most {r.tempo.silence_s:.0f} s",
+            "send a sentinel through every feed range, and compare what was changed last",
+            "compare both stores",
+            f"flip; or abort after {orders.hold_s:g} s, or {orders.refused_max} refused writes",
+        )
+    return (
+        "drain: wait for every fenced write, new ones wait",
+        "let the relay deliver all that waits",
+        "compare both stores",
+        f"flip back; or abort after {orders.hold_s:g} s, or {orders.refused_max} refused writes",
+    )
+
+
+async def _move(
+    r: Replication, collection: Collection[Any], target: Phase, actor: str, why: str, orders: Orders
+) -> Certificate:
+    row = await r.row(collection)
+    if row.phase is not target:
+        plan = await plan_move(r, collection, target, orders)
+        if not plan.passes:
+            reasons = "; ".join(f"{gate.name}: {gate.reason}. {gate.advice}".rstrip() for gate in closed(plan.gates))
+            raise GateClosed(collection=collection.name, target=target, reasons=reasons)
+        if row.leader is Leader.DOCUMENTS:
+            await _rehearse(r, collection, row, actor, why)
+        terms = Terms(deadline_s=orders.hold_s, refused_max=orders.refused_max, gates=plan.gates)
+        await change_phase(r, collection, target, actor=actor, why=why, terms=terms)
+    certificates = await certificates_of(r, collection, 1)
+    return certificates[-1]
+
+
+async def _rehearse(r: Replication, collection: Collection[Any], row: Control, actor: str, why: str) -> None:
+    """Do without a hold what would take long with one: find out who is there, and read the feed to its end."""
+    if await call_roster(r.documents, row.id):
+        await _strike_ghosts(r, row, actor, why)
+    follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=None)
+    for _ in range(CATCH_UP_ROUNDS):
+        if not await follower.follow(collection) and await is_caught_up(r, collection):
+            return
+
+
+async def _strike_ghosts(r: Replication, row: Control, actor: str, why: str) -> None:
+    """Let every writer enter itself again: whoever has not when all earlier leases are over is gone."""
+    after = row.evolve(n=await next_n(r.documents, row), state=State.OPEN)
+    await r.journal.change(row, after, r.noted("call the roster", row, after, actor, why))
+    if not await heal_copy(r.documents, after):
+        # Somebody has moved it on already; then a ghost costs the drain some patience, and nothing else.
+        return
+    await wait_for_silence(r)
+    roster = await call_roster(r.documents, row.id)
+    await strike(r.documents, row.id, {writer: n for writer, n in roster.items() if n < after.n})

@@ -1,0 +1,150 @@
+"""What has to hold before a collection changes its leader. Each gate gives its reason, and what to do if it fails.
+
+A gate only looks; nothing is changed. An operator may waive one by name: that is said in the certificate.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from mystira.polyglot.backfill import DONE
+from mystira.polyglot.certificate import Gate
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import State
+from mystira.polyglot.journal import LetterFilter
+from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.replication import Replication
+from mystira.polyglot.store import StoreError
+from mystira.polyglot.syncqueue import SyncQueue, sync_queue
+
+TAIL_STAMPED = 1_000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Where gates draw the line: changes that may wait, seconds behind, and how old the last backup may be."""
+
+    changes_behind: int = 1_000
+    seconds_behind: float = 10.0
+    backup_hours: float = 24.0
+
+
+class UnknownGate(Problem):
+    """There is no gate named {gate}; there are {gates}."""
+
+    kind = Kind.UNPROCESSABLE
+
+
+class _Looked(msgspec.Struct, frozen=True):
+    """What the gates look at, read once."""
+
+    r: Replication
+    collection: Collection[Any]
+    target: Phase
+    limits: Limits
+    queue: SyncQueue
+
+
+async def look_at_gates(
+    r: Replication,
+    collection: Collection[Any],
+    target: Phase,
+    *,
+    limits: Limits | None = None,
+    waived: Iterable[str] = (),
+) -> tuple[Gate, ...]:
+    """Look at every gate before a change of leader; UnknownGate when one is waived that does not exist."""
+    waived = frozenset(waived)
+    for name in waived - GATES.keys():
+        raise UnknownGate(gate=name, gates=", ".join(sorted(GATES)))
+    unhealthy = await _stores(r)
+    if not unhealthy.passed:
+        return (unhealthy,)
+    looked = _Looked(r, collection, target, limits or Limits(), await sync_queue(r, collection))
+    gates = [unhealthy, *[await look(looked) for name, look in GATES.items() if name != "stores"]]
+    return tuple(msgspec.structs.replace(gate, waived=gate.name in waived and not gate.passed) for gate in gates)
+
+
+def closed(gates: Iterable[Gate]) -> list[Gate]:
+    """Return the gates that stand in the way."""
+    return [gate for gate in gates if not (gate.passed or gate.waived)]
+
+
+async def _stores(r: Replication) -> Gate:
+    for name, store in (("documents", r.documents), ("PostgreSQL", r.relational)):
+        try:
+            await store.ping()
+        except StoreError as error:
+            reason = f"{name} cannot be reached: {error}"
+            return Gate(name="stores", passed=False, reason=reason, advice="Wait until both stores answer.")
+    return Gate(name="stores", passed=True, reason="both stores answer")
+
+
+async def _transition(looked: _Looked) -> Gate:
+    row = await looked.r.row(looked.collection)
+    if row.state is State.OPEN and row.phase.is_next_to(looked.target):
+        return Gate(name="transition", passed=True, reason=f"it is in {row.phase}, and nothing is under way")
+    reason = f"it is in {row.phase}/{row.state}, on its way to {row.target or 'nowhere'}"
+    advice = "Wait, abort it, or take the steps between."
+    return Gate(name="transition", passed=False, reason=reason, advice=advice)
+
+
+async def _complete(looked: _Looked) -> Gate:
+    row = await looked.r.row(looked.collection)
+    job = await looked.r.journal.backfill(looked.collection.name)
+    if job is not None and job.state != DONE and row.leader is Leader.DOCUMENTS:
+        advice = "Let it run to its end: migrate status tells how far it is."
+        return Gate(name="copy", passed=False, reason=f"the backfill is {job.state}", advice=advice)
+    if not row.complete:
+        advice = "Start the backfill, or let the relay refill the documents."
+        return Gate(name="copy", passed=False, reason="the other store does not hold everything yet", advice=advice)
+    return Gate(name="copy", passed=True, reason="the other store holds everything")
+
+
+async def _lag(looked: _Looked) -> Gate:
+    queue, limits = looked.queue, looked.limits
+    waiting = queue.changes_behind + queue.relay_waiting
+    behind_s = queue.seconds_behind if queue.changes_behind else 0.0
+    reason = f"{waiting} changes wait, for {behind_s:.1f} s at most"
+    passed = waiting <= limits.changes_behind and behind_s <= limits.seconds_behind
+    advice = "" if passed else "See what holds the follower or the relay up: the sync queue tells."
+    return Gate(name="lag", passed=passed, reason=reason, advice=advice)
+
+
+async def _letters(looked: _Looked) -> Gate:
+    letters = await looked.r.journal.letters(LetterFilter(collection=looked.collection.name, limit=1))
+    if letters or looked.queue.relay_parked:
+        advice = "Replay, repair or discard them: migrate dead-letters list."
+        return Gate(name="dead letters", passed=False, reason="some changes could not be carried over", advice=advice)
+    return Gate(name="dead letters", passed=True, reason="there are none")
+
+
+async def _stamps(looked: _Looked) -> Gate:
+    if looked.target.leader is Leader.DOCUMENTS:
+        return Gate(name="stamps", passed=True, reason="PostgreSQL leads, so every write is stamped")
+    latest = await looked.r.documents.latest(looked.collection, TAIL_STAMPED)
+    plain = sum(stamp.packed == 0 for _, stamp in latest)
+    reason = f"{plain} of the {len(latest)} documents changed last carry no stamp"
+    advice = "Some software still writes past Mystira: find and update it." if plain else ""
+    return Gate(name="stamps", passed=not plain, reason=reason, advice=advice)
+
+
+async def _backup(looked: _Looked) -> Gate:
+    taken = await looked.r.journal.history(looked.collection.name, 1, "backup")
+    oldest = looked.r.clock() - timedelta(hours=looked.limits.backup_hours)
+    if taken and taken[0].at >= oldest:
+        return Gate(name="backup", passed=True, reason=f"the last one was taken at {taken[0].at:%Y-%m-%d %H:%M} UTC")
+    reason = f"none was taken in the last {looked.limits.backup_hours:g} hours"
+    return Gate(name="backup", passed=False, reason=reason, advice="Take one: mystira backup.")
+
+
+GATES: dict[str, Callable[[_Looked], Awaitable[Gate]]] = {
+    "transition": _transition,
+    "copy": _complete,
+    "lag": _lag,
+    "dead letters": _letters,
+    "stamps": _stamps,
+    "backup": _backup,
+}
