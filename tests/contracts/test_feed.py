@@ -47,6 +47,18 @@ async def test_only_the_latest_version_comes_and_it_comes_last(documents: Docume
     assert await everything(documents) == ["b", "a"]
 
 
+async def test_what_was_changed_last_is_known_without_the_feed_the_newest_first(documents: Documents) -> None:
+    for id in ("a", "b", "c", "a"):
+        await put(documents, Sample(id=id, owner_id=f"owner {id}"))
+    base = await documents.read(SAMPLES, Key("owner b", "b"))
+    assert base is not None
+    await documents.write(SAMPLES, tombstone_of(base), base)
+    latest = await documents.latest(SAMPLES, 2)
+    assert [key.id for key, _ in latest] == ["b", "a"]
+    assert [stamp.seq for _, stamp in latest] == [2, 2]
+    assert len(await documents.latest(SAMPLES, 10)) == 3
+
+
 async def test_a_continuation_goes_on_where_it_stopped(documents: Documents) -> None:
     await put(documents, Sample(id="a"))
     ends = {range_id: (await drain(documents, range_id))[1] for range_id in await documents.feed_ranges(SAMPLES)}

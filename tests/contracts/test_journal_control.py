@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from mystira.polyglot.control import Control, State, first_control
+from mystira.polyglot.control import Change, Control, State, first_control
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import RelationalStore
+from mystira.polyglot.phases import Phase
 from mystira.polyglot.store import Conflict, Key, Refused
 from tests.contracts.journals import (
     COSMOS,
@@ -107,6 +108,40 @@ async def test_history_tells_the_newest_first_and_no_more_than_asked(relational:
     assert [line.verb for line in await relational.journal.history(BRIEFS.name)] == ["pause", "start", "plan"]
     assert [line.verb for line in await relational.journal.history(BRIEFS.name, limit=1)] == ["pause"]
     assert (await relational.journal.history(BRIEFS.name))[0] == change_of("pause", why="because")
+
+
+async def test_history_can_be_asked_for_one_verb_and_keeps_its_details(relational: RelationalStore) -> None:
+    for verb in ("flip", "step", "flip"):
+        details = {"seal": "é", "gates": [{"passed": True}], "held_s": 0.5}
+        await relational.journal.note(Change(collection=BRIEFS.name, verb=verb, actor="me", at=NOW, details=details))
+    flips = await relational.journal.history(BRIEFS.name, 5, "flip")
+    assert [flip.verb for flip in flips] == ["flip", "flip"]
+    assert flips[0].details == {"seal": "é", "gates": [{"passed": True}], "held_s": 0.5}
+
+
+async def test_every_control_row_is_listed(relational: RelationalStore) -> None:
+    await relational.journal.declare(Control(id="A", phase=Phase.COSMOS_ONLY))
+    await relational.journal.declare(Control(id="B", phase=Phase.POSTGRES_ONLY))
+    assert sorted(row.id for row in await relational.journal.controls()) == ["A", "B"]
+
+
+async def test_answers_to_a_drain_are_kept_for_that_drain_alone(relational: RelationalStore) -> None:
+    journal = relational.journal
+    await journal.acknowledge("A", 3, "one", 0)
+    await journal.acknowledge("A", 3, "one", 7)
+    await journal.acknowledge("A", 3, "two", 1)
+    await journal.acknowledge("B", 3, "three", 0)
+    assert await journal.acknowledged("A", 3) == {"one": 7, "two": 1}
+    await journal.acknowledge("A", 5, "one", 0)
+    assert await journal.acknowledged("A", 3) == {"two": 1}
+    assert await journal.acknowledged("A", 5) == {"one": 0}
+
+
+async def test_a_late_answer_to_an_earlier_drain_replaces_no_newer_one(relational: RelationalStore) -> None:
+    await relational.journal.acknowledge("A", 5, "one", 2)
+    await relational.journal.acknowledge("A", 3, "one", 9)
+    assert await relational.journal.acknowledged("A", 5) == {"one": 2}
+    assert await relational.journal.acknowledged("A", 3) == {}
 
 
 async def test_a_drained_change_waits_for_the_relay(relational: RelationalStore) -> None:

@@ -18,7 +18,7 @@ from mystira.polyglot.journal import DeadLetter, LetterKind
 from mystira.polyglot.leadership import Tempo
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.roster import call_roster
-from mystira.polyglot.store import Held, Key, Stamp
+from mystira.polyglot.store import Held, Key, OutcomeUnknown, Stamp
 from mystira.polyglot.transition import TransitionAborted, certificates_of
 from tests.polyglot.counting import COUNTERS, Counter, Rig, raise_counter
 from tests.polyglot.moving import DUAL, QUICK, REVERSED, SOMEBODY, Process, assert_equal, tended
@@ -119,6 +119,21 @@ async def test_who_has_stood_down_writes_nothing_until_the_copy_is_open_again(ri
     assert (await dual.r.row(COUNTERS)).n > row.n
 
 
+async def test_who_has_a_write_on_its_way_answers_once_it_cannot_arrive_any_more(rig: Rig, dual: Process) -> None:
+    await dual.works.run(raise_counter, kind=Counter, id="a", by=1, key="x")
+    coordinator = asyncio.create_task(dual.move(COUNTERS, REVERSED, deadline_s=5.0))
+    while (copy := await read_copy(rig.sqlite, COUNTERS.name)) is None or control_of(copy).state is State.OPEN:
+        await asyncio.sleep(0.001)
+    n = control_of(copy).n
+    with suppress(OutcomeUnknown), dual.leadership.sending(COUNTERS):
+        assert not await dual.leadership.stand_down(COUNTERS.name, n)
+        raise OutcomeUnknown("nobody knows whether it arrived, or is still to come")
+    assert not await dual.leadership.stand_down(COUNTERS.name, n)
+    await asyncio.sleep(QUICK.request_s + QUICK.drift_s)
+    assert await dual.leadership.stand_down(COUNTERS.name, n)
+    await coordinator
+
+
 async def test_too_many_refused_writes_abort_the_move(rig: Rig, dual: Process) -> None:
     impatient = Tempo(lease_s=0.5, request_s=0.8, drift_s=0.2, hold_s=0.02, poll_s=0.01)
     other = Process(rig, "two", tempo=impatient)
@@ -182,7 +197,7 @@ async def test_each_gate_closes_for_its_own_reason(rig: Rig, dual: Process) -> N
     await dual.settle()
     rig.relational.down()
     assert await shut() == {"stores"}
-    rig.relational.up()
+    rig.relational.down(False)
     await dual.move(COUNTERS, REVERSED)
     assert await shut() == {"transition"}
 

@@ -27,11 +27,6 @@ LEASE = Leadership._lease
 Patch = tuple[Any, str, Any]
 
 
-@contextmanager
-def unmarked(self: Any, collection: Any) -> Iterator[None]:
-    yield
-
-
 async def whatever_the_drain(self: Any, name: str, n: int) -> dict[str, int]:
     return {writer: refused for (of, writer), (_, refused) in self._acknowledged.items() if of == name}
 
@@ -245,7 +240,6 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "writers enter no roster": ((leadership, "enter", never_async()),),
     "a roster entry lasts for ever": ((Leadership, "_lease", enter_only_once),),
     "answers without giving up the term": ((Leadership, "stand_down", never_async(True)),),
-    "answers while a write is on its way": ((Leadership, "sending", unmarked),),
     "answers to another drain counted": ((memory_queues.MemoryQueues, "acknowledged", whatever_the_drain),),
     "frontier skipped": ((transition, "has_all_come_through", never_async(True)),),
     "flip by the state's name": ((memory_relational, "same_version", state_by_name),),

@@ -1,4 +1,4 @@
-"""Changes the leader of a collection while players play: gates, a rehearsal, a short hold, a certificate.
+"""Changes the leader of a collection while everybody goes on writing: gates, preparation, a short hold, a certificate.
 
 All that takes long happens before anybody is held: the gates are looked at, ghosts are struck off the roster, and the
 follower is brought up to date. Only then is the collection drained.
