@@ -16,16 +16,29 @@ import pytest
 from mystira.polyglot import archive, backfill
 from mystira.polyglot.archive import DocumentsLeft, LedElsewhere, NotRetirable, complete, restore_archive
 from mystira.polyglot.archivefiles import ArchiveDamaged, FolderUnusable, Manifest, holding
+from mystira.polyglot.canonical import digest_of
 from mystira.polyglot.control import State, read_copy
+from mystira.polyglot.digest import ROOT, Noted, Side
 from mystira.polyglot.envelope import to_document
 from mystira.polyglot.journal import Backfill, LetterFilter
+from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.purge import purge_tombstones
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.sqlite.store import open_sqlite
 from mystira.polyglot.work import Work
 from tests.polyglot.counting import COLLECTIONS, COUNTERS, Counter, Rig, raise_counter
 from tests.polyglot.dying import PART_BYTES, carry_out, in_a_process_that_dies
-from tests.polyglot.moving import COSMOS, DUAL, POSTGRES, REVERSED, SOMEBODY, Process, assert_equal, documents_of
+from tests.polyglot.moving import (
+    COSMOS,
+    DUAL,
+    POSTGRES,
+    REVERSED,
+    SOMEBODY,
+    Process,
+    assert_equal,
+    documents_of,
+    real_clock,
+)
 
 pytestmark = pytest.mark.anyio
 IDS = ("a", "b", "c", "d", "gone")
@@ -109,6 +122,21 @@ async def test_documents_are_archived_as_they_are_and_then_removed(rig: Rig, ret
     ]
     told = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
     assert {change.after for change in history[:2]} == {told}
+
+
+async def test_what_was_removed_is_no_longer_counted_among_the_documents(
+    rig: Rig, retiring: Process, folder: Path
+) -> None:
+    digests = rig.postgres.digests
+    shown = [
+        Noted(record.key, record.stamp, digest_of(COUNTERS, record), position)
+        for position, record in enumerate((await documents_of(rig, COUNTERS)).values(), start=1)
+    ]
+    await digests.take(COUNTERS.name, shown, 0, Move(Stream.DIGEST, "r", "", "5"), real_clock())
+    assert (await digests.nodes(COUNTERS, Side.DOCUMENT, [ROOT]))[ROOT].number == 5
+    await retire(retiring, folder)
+    root = (await digests.nodes(COUNTERS, Side.DOCUMENT, [ROOT])).get(ROOT)
+    assert root is None or root.number == 0
 
 
 async def test_completing_again_changes_nothing(rig: Rig, retiring: Process, folder: Path) -> None:

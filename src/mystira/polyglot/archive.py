@@ -33,7 +33,7 @@ from mystira.polyglot.phases import Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.relay import as_relayed
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.store import Conflict, OutcomeUnknown, Record, Throttled, Unreadable
+from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unreadable
 from mystira.polyglot.walking import every_page
 
 T = TypeVar("T")
@@ -224,19 +224,34 @@ async def _each(r: Replication, collection: Collection[Any], folder: Path, manif
 
 
 async def _remove(r: Replication, collection: Collection[Any], lines: Sequence[bytes], alone: _Alone) -> int:
-    return await _some_together(lines, lambda line: _remove_one(r, collection, line, alone))
+    absent: list[Key] = []
+    done = await _some_together(lines, lambda line: _remove_one(r, collection, line, alone, absent))
+    if absent:
+        # The feed does not tell of a removal. Once the collection came back, it is counted by what the relay makes.
+        await alone.check()
+        await r.relational.digests.take_out(collection.name, absent)
+    return done
 
 
-async def _remove_one(r: Replication, collection: Collection[Any], line: bytes, alone: _Alone) -> bool:
+async def _remove_one(
+    r: Replication, collection: Collection[Any], line: bytes, alone: _Alone, absent: list[Key]
+) -> bool:
     archived = msgspec.json.decode(line)
+    key = from_document(collection, archived, "").key
     try:
-        found = await r.documents.read(collection, from_document(collection, archived, "").key)
+        found = await r.documents.read(collection, key)
     except (ValueError, KeyError, TypeError):
         # Somebody else wrote what cannot be read over it; that is not what was archived.
         return False
-    if found is None or msgspec.json.decode(_line(collection, found)) != archived:
+    if found is None:
+        absent.append(key)
         return False
-    return await _touch(r, alone, lambda: r.documents.remove(collection, found))
+    if msgspec.json.decode(_line(collection, found)) != archived:
+        return False
+    if not await _touch(r, alone, lambda: r.documents.remove(collection, found)):
+        return False
+    absent.append(key)
+    return True
 
 
 async def _make(r: Replication, collection: Collection[Any], lines: Sequence[bytes], alone: _Alone) -> int:

@@ -148,7 +148,8 @@ async def _step(
 async def _complete(r: Replication, collection: Collection[Any], row: Control) -> Control:
     """Do what belongs to the phase that the row is in already, as far as a crash left it undone."""
     if row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete:
-        # Whoever retires the documents does so under a lease that PostgreSQL leads alone; what it removes comes back.
+        # Whoever retires the documents does so under a lease that PostgreSQL leads alone;
+        # whatever is removed under it is gone by the time the relay looks.
         await wait_for_silence(r)
         await r.journal.relay_refill(collection, row.n)
         row = await r.row(collection)
