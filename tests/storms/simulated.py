@@ -41,6 +41,7 @@ DOCUMENT_CALLS = {
     "feed": FEED_FAULTS,
     "feed_ranges": ("unavailable",),
     "latest": ("unavailable", "throttled"),
+    "ping": ("unavailable",),
     "count": ("unavailable",),
     "search": ("unavailable",),
 }
@@ -55,6 +56,7 @@ READING = {
     "acknowledged",
     "latest",
     "history",
+    "ping",
     "positions",
     "standing",
     "relay_pending",

@@ -15,6 +15,7 @@ from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State
+from mystira.polyglot.cutover import Orders, cut_over, roll_back
 from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.entity import Entity, Event, Stamp
 from mystira.polyglot.feed import FeedFollower
@@ -26,7 +27,7 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.memory import Document
-from mystira.polyglot.transition import Terms, change_phase, end_transition
+from mystira.polyglot.transition import change_phase, end_transition
 from mystira.polyglot.work import Command, Work, Works
 from tests.storms.loop import StormLoop
 from tests.storms.simulated import Wires, broken
@@ -47,7 +48,8 @@ BEGUN = 0.6
 FOUL_S, PATIENCE_S = 60.0, 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
-TERMS = Terms(deadline_s=PHASE_S)
+# Letters of conflicts stay until a person decides, and nobody takes backups of a storm.
+ORDERS = Orders(waived=("backup", "dead letters"), hold_s=PHASE_S)
 WATCH_S, LOOKS_S = 1.5, (0.05, 0.2, 0.4)
 LAGS_S = 4.0
 CHAOS = (
@@ -294,10 +296,19 @@ class Process:
                     return
                 target = await self._next(row.phase, random())
                 if target is not None:
-                    await change_phase(self.r, COUNTERS, target, actor="op", why="storm", terms=TERMS)
+                    await self._go(row.phase, target)
             except Problem:
                 await asyncio.sleep(0.4)
             await asyncio.sleep(0.1 + random() * 0.2)
+
+    async def _go(self, phase: Phase, target: Phase) -> None:
+        match phase, target:
+            case Phase.DUAL_WRITE_COSMOS_READ, Phase.DUAL_WRITE_POSTGRES_READ:
+                await cut_over(self.r, COUNTERS, actor="op", why="storm", orders=ORDERS)
+            case Phase.DUAL_WRITE_POSTGRES_READ, Phase.DUAL_WRITE_COSMOS_READ:
+                await roll_back(self.r, COUNTERS, actor="op", why="storm", orders=ORDERS)
+            case _:
+                await change_phase(self.r, COUNTERS, target, actor="op", why="storm")
 
     async def _next(self, phase: Phase, drawn: float) -> Phase | None:
         match phase:

@@ -1,4 +1,4 @@
-"""Whether both stores hold the same: by walking everything. Cheaper ways come with verification."""
+"""Whether both stores hold the same, by walking everything: for collections without digests, and for tests."""
 
 from collections.abc import Sequence
 from typing import Any
