@@ -11,6 +11,7 @@ EPOCH_BITS = 13
 SEQ_BITS = 40
 SEQ_MAX = (1 << SEQ_BITS) - 1
 EPOCH_MAX = (1 << EPOCH_BITS) - 1
+PACKED_MAX = (1 << EPOCH_BITS + SEQ_BITS) - 1
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.entity import Stamp
+from mystira.polyglot.entity import PACKED_MAX, Stamp
 from mystira.polyglot.fields import time_text
 from mystira.polyglot.store import Key, Record, Spilled, StoredEvent, Unreadable
 
@@ -65,14 +65,14 @@ def from_document(collection: Collection[Any], document: dict[str, Any], token: 
     )
 
 
-def unreadable(collection: Collection[Any], document: dict[str, Any], error: str) -> Unreadable:
+def unreadable(collection: Collection[Any], document: dict[str, Any], error: str, token: str = "") -> Unreadable:
     """Return a document that does not fit its collection, under the best key that can be made out."""
     partition = collection.by_name[collection.partition].document_name
     key = Key(str(document.get(partition, "")), str(document.get("id", "")))
     envelope = document.get(ENVELOPE)
     packed = cast(dict[str, Any], envelope).get("stamp", 0) if isinstance(envelope, dict) else 0
-    stamp = Stamp.unpack(packed) if isinstance(packed, int) and packed >= 0 else Stamp()
-    return Unreadable(key, stamp, document, error)
+    stamp = Stamp.unpack(packed) if isinstance(packed, int) and 0 <= packed <= PACKED_MAX else Stamp()
+    return Unreadable(key, stamp, document, error, token)
 
 
 def _event_out(event: StoredEvent) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mystira.polyglot.digest import Digests
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.positions import Move, RangePosition, Stream
+from mystira.polyglot.reports import Reports
 from mystira.polyglot.store import Incoming, Key, Record, Store, StoredEvent
 
 
@@ -309,7 +310,20 @@ class Journal(Protocol):
 
 
 class RelationalStore(Store, Protocol):
-    """A store of records that also keeps the journal of replication."""
+    """A store of records that also keeps the journal of replication, and the reports of verification."""
+
+    async def look(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Incoming]:
+        """Return what there is of these keys, whether it can be read or not."""
+        ...
+
+    async def scan(self, collection: Collection[Any], after: Key | None, limit: int) -> Sequence[Incoming]:
+        """Return the next rows in the order of their keys, tombstones and unreadable ones included."""
+        ...
+
+    @property
+    def reports(self) -> Reports:
+        """What verification found, kept to be looked at and compared."""
+        ...
 
     @property
     def journal(self) -> Journal:

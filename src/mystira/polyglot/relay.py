@@ -20,7 +20,7 @@ from mystira.polyglot.journal import DeadLetter, LetterKind, RelationalStore, Re
 from mystira.polyglot.merge import UNSTAMPED, Standing, is_straggler
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.spill import drop_spills, with_spilled
-from mystira.polyglot.store import Conflict, DocumentStore, OutcomeUnknown, Record, Throttled, Unavailable
+from mystira.polyglot.store import Conflict, DocumentStore, Key, OutcomeUnknown, Record, Throttled, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +58,12 @@ class ReverseRelay:
         for task in tasks:
             await self._try(task)
         return len(tasks)
+
+    async def carry(self, collection: Collection[Any], key: Key) -> None:
+        """Bring one document to its row now, whether the outbox has a task for it or not."""
+        task = RelayTask(collection=collection.name, key=key, stamp=UNSTAMPED)
+        sent = await self._carry(collection, task)
+        await self._journal.relay_confirm(collection, task, sent)
 
     async def _try(self, task: RelayTask) -> None:
         collection = self._catalog.named(task.collection)

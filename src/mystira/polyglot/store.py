@@ -10,7 +10,7 @@ StoreError
 └── Held            a transition holds the collection's writes (nothing was written)
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -164,16 +164,17 @@ class Store(Protocol):
 
 
 class Unreadable(NamedTuple):
-    """A document that does not fit its collection: kept as it is, so that it stops nobody but itself."""
+    """What does not fit its collection: kept as it is, so that it stops nobody but itself. `token` as in a record."""
 
     key: Key
     stamp: Stamp
     body: dict[str, Any]
     error: str
+    token: str = ""
 
 
 Incoming = Record | Unreadable
-"""What comes from the documents."""
+"""What comes from the documents, or is found when a store is looked through."""
 
 
 class FeedItem(NamedTuple):
@@ -213,6 +214,10 @@ class DocumentStore(Store, Protocol):
     @property
     def last_charge(self) -> float:
         """The request units of the call answered last."""
+        ...
+
+    async def look(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Incoming]:
+        """Return what there is of these keys, whether it can be read or not."""
         ...
 
     async def remove(self, collection: Collection[Any], record: Record) -> None:

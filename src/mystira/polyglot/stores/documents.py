@@ -11,7 +11,7 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.envelope import from_document, to_document, unreadable
 from mystira.polyglot.query import AllOf, Compare, Where
-from mystira.polyglot.store import Incoming, Key, Record, Throttled, TooLarge
+from mystira.polyglot.store import Incoming, Key, Record, Throttled, TooLarge, Unreadable
 from mystira.polyglot.stores.reading import RecordDecoder
 from mystira.polyglot.values import is_text, refuse_unstorable
 
@@ -62,11 +62,23 @@ def load_item(collection: Collection[Any], body: str | bytes, token: str) -> Inc
     record = decoder_of(collection).decode(body, token)
     if record is not None:
         return record
-    document = _decode(body)
+    document: dict[str, Any] = {}
     try:
+        document = _decode(body)
         return from_document(collection, document, token)
-    except (ValueError, KeyError, TypeError) as error:
-        return unreadable(collection, document, f"{type(error).__name__}: {error}")
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        # An assertion is about a stamp that nobody can have given.
+        return unreadable(collection, document, f"{type(error).__name__}: {error}", token)
+
+
+def load_looked(collection: Collection[Any], key: Key, body: str | bytes, token: str) -> Incoming:
+    """Return the record of a document kept under this key; one that tells another key is unreadable."""
+    item = load_item(collection, body, token)
+    if item.key == key:
+        return item
+    if isinstance(item, Unreadable):
+        return item._replace(key=key, body=item.body or {"text": str(body)})
+    return Unreadable(key, item.stamp, _decode(body), "it tells another key than the one it is kept under", token)
 
 
 def payload_of(collection: Collection[Any], record: Record) -> dict[str, Any]:

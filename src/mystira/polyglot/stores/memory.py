@@ -1,7 +1,7 @@
 """Documents in this process's memory: the plainest store that keeps every promise, for tests and storms."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mystira.polyglot.collection import Collection
@@ -65,6 +65,14 @@ class MemoryDocuments:
         kept = Document(self._position, body, expiry(collection, record, self._clock()), size)
         self._container(collection).documents[record.key] = kept
         self._meter.write(collection, size)
+
+    async def look(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Incoming]:
+        """Return what there is of these keys, whether it can be read or not."""
+        self._meter.refuse_over_budget()
+        living = self._living(collection)
+        found = {key: living[key] for key in keys if key in living}
+        self._meter.read(collection, sum(document.size for document in found.values()))
+        return {key: self.item(collection, document) for key, document in found.items()}
 
     async def remove(self, collection: Collection[Any], record: Record) -> None:
         """Forget the document if it is still what was read."""

@@ -22,6 +22,7 @@ from mystira.polyglot.stores.documents import can_exist, payload_of
 from mystira.polyglot.stores.memory_digests import MemoryDigests
 from mystira.polyglot.stores.memory_merging import Row, Tally, first_event, letter_of, newest_of, version_of
 from mystira.polyglot.stores.memory_queues import MemoryQueues
+from mystira.polyglot.stores.memory_reports import MemoryReports
 from mystira.polyglot.values import is_storable, refuse_unstorable
 
 RETRY_S, RETRY_S_MAX, ATTEMPTS_MAX = 0.5, 300.0, 8
@@ -38,6 +39,7 @@ class MemoryRelational(MemoryQueues):
     def __init__(self, *, checks: bool = True) -> None:
         super().__init__()
         self._checks = checks
+        self.reports = MemoryReports()
         self.rows: dict[str, dict[Key, Row]] = {}
         self.control_of: dict[str, Control] = {}
         self.digests = MemoryDigests(self, self.rows, self.control_of)
@@ -92,6 +94,16 @@ class MemoryRelational(MemoryQueues):
         collection.check(where)
         live = (row.record.entity for row in self._rows(collection).values())
         return sum(entity is not None and matches(where, entity) for entity in live)
+
+    async def look(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Incoming]:
+        """Return what there is of these keys."""
+        rows = self._rows(collection)
+        return {key: rows[key].record for key in keys if key in rows}
+
+    async def scan(self, collection: Collection[Any], after: Key | None, limit: int) -> Sequence[Incoming]:
+        """Return the next rows in the order of their keys, tombstones included."""
+        rows = sorted(key for key in self._rows(collection) if after is None or key > after)
+        return [self._rows(collection)[key].record for key in rows[:limit]]
 
     async def ping(self) -> None:
         """Memory always answers."""

@@ -58,7 +58,7 @@ WHERE at.collection = $1 AND at.partition = k.partition AND at.id = k.id AND at.
 
 async def find_letters(connections: Connections, which: LetterFilter) -> list[DeadLetter]:
     """Return dead letters, the oldest first."""
-    partition, id = _plain_key(which.key) if which.key else (None, None)
+    partition, id = plain_key(which.key) if which.key else (None, None)
     values = (which.collection, which.kind, partition, id, which.parked, which.due_at, which.limit)
     async with connections.connection() as connection:
         return [_letter(row) for row in await connection.fetch(_READ, *values)]
@@ -73,7 +73,7 @@ async def put_letter(connections: Connections, letter: DeadLetter) -> None:
 
 async def drop_letter(connections: Connections, letter: DeadLetter) -> bool:
     """Forget a dead letter; False when it had gone already."""
-    values = (letter.collection, *_plain_key(letter.key), letter.kind, letter.stamp.packed)
+    values = (letter.collection, *plain_key(letter.key), letter.kind, letter.stamp.packed)
     async with connections.connection(writes=True) as connection:
         return await connection.fetchval(_DROP, *values) is not None
 
@@ -105,7 +105,7 @@ def _columns(stamps: Sequence[tuple[Key, Stamp]]) -> tuple[list[Any], ...]:
 def _values(letter: DeadLetter) -> tuple[Any, ...]:
     return (
         letter.collection,
-        *_plain_key(letter.key),
+        *plain_key(letter.key),
         letter.kind,
         letter.stamp.packed,
         _plain(letter.op),
@@ -115,7 +115,8 @@ def _values(letter: DeadLetter) -> tuple[Any, ...]:
     )
 
 
-def _plain_key(key: Key) -> Key:
+def plain_key(key: Key) -> Key:
+    """Return a key in the form in which PostgreSQL can keep it beside the records."""
     return Key(_plain(key.partition), _plain(key.id))
 
 

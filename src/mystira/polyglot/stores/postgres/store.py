@@ -1,18 +1,20 @@
 """PostgreSQL as a store: reads and conditional writes in one round trip each, events in the same commit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import asyncpg
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.query import Query, Where
-from mystira.polyglot.store import Conflict, Key, Record, Unavailable
+from mystira.polyglot.store import Conflict, Incoming, Key, Record, Unavailable
 from mystira.polyglot.stores.documents import can_exist
 from mystira.polyglot.stores.postgres.connections import ACQUIRE_S_MAX, LOST, Connections, OutcomeOfLoss
 from mystira.polyglot.stores.postgres.digests import PostgresDigests
 from mystira.polyglot.stores.postgres.journal import PostgresJournal
+from mystira.polyglot.stores.postgres.looking import Looks
 from mystira.polyglot.stores.postgres.query import Compiled
+from mystira.polyglot.stores.postgres.reports import PostgresReports
 from mystira.polyglot.stores.postgres.rows import Rows
 
 CONNECTIONS = 16
@@ -25,8 +27,10 @@ class PostgresStore(Connections):
     def __init__(self, pool: "asyncpg.Pool[Any]", collections: Iterable[Collection[Any]]) -> None:
         super().__init__(pool)
         self._rows = {collection.name: Rows(collection) for collection in collections}
+        self._looks = {name: Looks(rows) for name, rows in self._rows.items()}
         self.journal = PostgresJournal(self, self._rows)
         self.digests = PostgresDigests(self, self._rows)
+        self.reports = PostgresReports(self)
 
     async def read(self, collection: Collection[Any], key: Key) -> Record | None:
         """Return the newest committed record, a tombstone included."""
@@ -60,6 +64,14 @@ class PostgresStore(Connections):
         statement = f"SELECT count(*) FROM {self._rows[collection.name].table} WHERE NOT _deleted AND {condition}"  # noqa: S608
         async with self.connection() as connection:
             return await connection.fetchval(statement, *compiled.values) or 0
+
+    async def look(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Incoming]:
+        """Return what there is of these keys, whether it can be read or not."""
+        return await self._looks[collection.name].look(self, [key for key in keys if can_exist(key)])
+
+    async def scan(self, collection: Collection[Any], after: Key | None, limit: int) -> Sequence[Incoming]:
+        """Return the next rows in the order of their keys, tombstones and unreadable ones included."""
+        return await self._looks[collection.name].scan(self, after, limit)
 
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers now."""

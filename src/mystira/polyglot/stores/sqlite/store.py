@@ -16,7 +16,7 @@ from mystira.polyglot.query import Query, Where
 from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
 from mystira.polyglot.store import Conflict, FeedPage, Incoming, Key, Record, Unavailable
-from mystira.polyglot.stores.documents import Meter, can_exist, dump, expiry, load, load_item
+from mystira.polyglot.stores.documents import Meter, can_exist, dump, expiry, load, load_item, load_looked
 from mystira.polyglot.stores.ranges import hash_of
 from mystira.polyglot.stores.sqlite.failures import sentence
 from mystira.polyglot.stores.sqlite.feed import Feed
@@ -141,6 +141,19 @@ class SqliteDocuments:
             self._meter.read(collection, 0)
             raise
         self._meter.write(collection, len(body))
+
+    async def look(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Incoming]:
+        """Return what there is of these keys, whether it can be read or not."""
+        self._meter.refuse_over_budget()
+        container, now_s = self._containers[collection.name], self._clock()
+        found: dict[Key, Incoming] = {}
+        size = 0
+        for key in keys:
+            for position, body in self._ask(container.read, (*key, now_s)) if can_exist(key) else ():
+                found[key] = load_looked(collection, key, body, str(position))
+                size += len(body)
+        self._meter.read(collection, size)
+        return found
 
     async def remove(self, collection: Collection[Any], record: Record) -> None:
         """Remove the document for good if it is still what was read."""

@@ -1,0 +1,105 @@
+"""The scrub: rereads every record of both stores at a set pace, and finds what digests cannot see.
+
+A row that somebody changed in SQL, or a document that was changed behind the change feed's back, shows in no digest
+that is kept as writes go by. The scrub reads all documents and looks up their rows, then reads all rows and looks up
+their documents. What does not match is rechecked as every candidate is. It remembers how far it has come, so that a
+crash costs a few pages.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.differences import difference_of, sides_of
+from mystira.polyglot.replication import Replication
+from mystira.polyglot.reports import Progress, Report, RunKind
+from mystira.polyglot.store import Incoming, Key, RangeGone
+from mystira.polyglot.verify import CANDIDATES_MAX, Scrutiny, begin, compared_control, finish, recheck, unthrottled
+
+UNSAVED_MAX = 20_000
+"""After so many records the candidates are rechecked and the progress is saved."""
+
+
+class _Page(NamedTuple):
+    items: Sequence[Incoming]
+    are_documents: bool
+    progress: Progress
+    at_end: bool = False
+
+
+async def scrub(
+    r: Replication, collection: Collection[Any], *, actor: str, why: str, scrutiny: Scrutiny | None = None
+) -> Report:
+    """Reread everything and keep a report; an unfinished scrub of the collection goes on where it stopped."""
+    scrutiny = scrutiny or Scrutiny()
+    report = await _unfinished(r, collection) or await begin(r, collection, RunKind.SCRUB, actor=actor, why=why)
+    progress, suspects, unsaved, at_end = report.progress, set[Key](), 0, False
+    while not at_end:
+        began = r.clock()
+        items, are_documents, progress, at_end = await _next_page(r, collection, progress, scrutiny.page)
+        suspects |= await _suspects(r, collection, items, are_documents)
+        unsaved += len(items)
+        if at_end or not suspects or len(suspects) >= CANDIDATES_MAX or unsaved >= UNSAVED_MAX:
+            report = await recheck(
+                r, collection, msgspec.structs.replace(report, progress=progress), suspects, scrutiny, seen=unsaved
+            )
+            suspects, unsaved = set[Key](), 0
+        if scrutiny.records_per_s is not None:
+            elapsed_s = (r.clock() - began).total_seconds()
+            await r.sleep(max(0.0, len(items) / scrutiny.records_per_s - elapsed_s))
+    return await finish(r, report)
+
+
+async def _unfinished(r: Replication, collection: Collection[Any]) -> Report | None:
+    for report in await r.relational.reports.recent(collection.name):
+        if report.kind is RunKind.SCRUB:
+            # Only the newest one is worth going on with; who has begun anew wants to know what is so now.
+            return report if report.finished_at is None else None
+    return None
+
+
+async def _next_page(r: Replication, collection: Collection[Any], progress: Progress, limit: int) -> _Page:
+    """Read on: the feed ranges one after the other from their beginnings, then the rows in the order of their keys."""
+    if progress.ranges is None:
+        progress = Progress(ranges=dict.fromkeys(await r.documents.feed_ranges(collection), ""))
+    if progress.ranges:
+        return await _next_documents(r, collection, dict(progress.ranges), limit)
+    rows = await r.relational.scan(collection, progress.row, limit)
+    last = rows[-1].key if rows else progress.row
+    return _Page(rows, False, Progress(ranges={}, row=last), at_end=len(rows) < limit)
+
+
+async def _next_documents(r: Replication, collection: Collection[Any], left: dict[str, str], limit: int) -> _Page:
+    range_id, continuation = next(iter(left.items()))
+    del left[range_id]
+    try:
+        page = await unthrottled(r, lambda: r.documents.feed(collection, range_id, continuation, limit))
+    except RangeGone as gone:
+        return _Page((), True, Progress(ranges=dict.fromkeys(gone.successors, continuation) | left))
+    if page.has_more:
+        left = {range_id: page.continuation} | left
+    return _Page([item.record for item in page.items], True, Progress(ranges=left))
+
+
+async def _suspects(
+    r: Replication, collection: Collection[Any], items: Sequence[Incoming], are_documents: bool
+) -> set[Key]:
+    """Return the keys of a page that do not match what the other store holds just now."""
+    if not items:
+        return set()
+    control = await compared_control(r, collection)
+    keys = [item.key for item in items]
+    if are_documents:
+        others = await r.relational.look(collection, keys)
+    else:
+        others = await unthrottled(r, lambda: r.documents.look(collection, keys))
+    suspects: set[Key] = set()
+    for item in items:
+        other = others.get(item.key)
+        document, row = (item, other) if are_documents else (other, item)
+        sides = sides_of(control.leader, document, row)
+        if difference_of(collection, item.key, sides, control) is not None:
+            suspects.add(item.key)
+    return suspects

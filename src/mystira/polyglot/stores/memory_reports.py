@@ -1,0 +1,45 @@
+"""Reports of verification in this process's memory."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from mystira.polyglot.differences import Difference, DifferenceClass
+from mystira.polyglot.reports import PAGE, Report
+from mystira.polyglot.store import Key
+
+
+class MemoryReports:
+    """What `polyglot.reports.Reports` promises."""
+
+    def __init__(self) -> None:
+        self._reports: dict[str, Report] = {}
+        self._found: dict[str, dict[Key, Difference]] = {}
+
+    async def put(self, report: Report) -> None:
+        """Keep a report, or replace the one with its id."""
+        self._reports[report.id] = report
+
+    async def get(self, run_id: str) -> Report | None:
+        """Return a report."""
+        return self._reports.get(run_id)
+
+    async def recent(self, collection: str, limit: int = 20) -> Sequence[Report]:
+        """Return the reports of a collection, the newest first."""
+        mine = [report for report in self._reports.values() if report.collection == collection]
+        return sorted(mine, key=lambda report: (report.started_at, report.id), reverse=True)[:limit]
+
+    async def add(self, run_id: str, found: Sequence[Difference]) -> None:
+        """Keep differences of a run; one of the same key is replaced."""
+        self._found.setdefault(run_id, {}).update({one.key: one for one in found})
+
+    async def tally(self, run_id: str) -> Mapping[DifferenceClass, int]:
+        """Count the differences of a run by class."""
+        return Counter(one.kind for one in self._found.get(run_id, {}).values())
+
+    async def page(
+        self, run_id: str, after: Key | None = None, limit: int = PAGE, kind: DifferenceClass | None = None
+    ) -> Sequence[Difference]:
+        """Return the next differences of a run in the order of their keys."""
+        found = self._found.get(run_id, {})
+        keys = sorted(key for key, one in found.items() if kind in (None, one.kind) and (after is None or key > after))
+        return [found[key] for key in keys[:limit]]

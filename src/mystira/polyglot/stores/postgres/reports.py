@@ -1,0 +1,134 @@
+"""Reports of verification in PostgreSQL: one row a run, one row a difference."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from mystira.polyglot.differences import Difference, DifferenceClass, FieldDifference
+from mystira.polyglot.reports import PAGE, Progress, Report, RunKind
+from mystira.polyglot.store import Key
+from mystira.polyglot.stores.postgres.connections import Connections
+from mystira.polyglot.stores.postgres.letters import plain_key
+
+_COLUMNS = (
+    *("run_id", "collection", "kind", "leader", "actor", "why", "started_at", "finished_at", "seen", "healed"),
+    *("counts", "progress"),
+)
+_NAMES = ", ".join(_COLUMNS)
+_PLACES = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
+
+# The columns are constants.
+_PUT = f"""
+INSERT INTO polyglot.verification ({_NAMES}) VALUES ({_PLACES})
+ON CONFLICT (run_id) DO UPDATE SET ({_NAMES}) = ROW ({_PLACES})
+"""  # noqa: S608
+
+_GET = f"SELECT {_NAMES} FROM polyglot.verification WHERE run_id = $1"  # noqa: S608
+
+_RECENT = f"""
+SELECT {_NAMES} FROM polyglot.verification WHERE collection = $1 ORDER BY started_at DESC, run_id DESC LIMIT $2
+"""  # noqa: S608
+
+_ADD = """
+INSERT INTO polyglot.verification_difference (run_id, partition, id, kind, leader_stamp, follower_stamp, fields)
+SELECT $1, d.* FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[]) AS d
+ON CONFLICT (run_id, partition, id) DO UPDATE SET kind = excluded.kind, leader_stamp = excluded.leader_stamp,
+  follower_stamp = excluded.follower_stamp, fields = excluded.fields
+"""
+
+_TALLY = "SELECT kind, count(*) FROM polyglot.verification_difference WHERE run_id = $1 GROUP BY kind"
+
+_PAGE = """
+SELECT partition, id, kind, leader_stamp, follower_stamp, fields FROM polyglot.verification_difference
+WHERE run_id = $1 {more} AND ($2::text IS NULL OR (partition, id) > ($2, $3::text)) ORDER BY partition, id LIMIT $4
+"""
+_PAGES = {True: _PAGE.format(more="AND kind = $5"), False: _PAGE.format(more="AND $5::text IS NULL")}
+
+_text = msgspec.json.Encoder()
+_fields = msgspec.json.Decoder(tuple[FieldDifference, ...])
+_counts = msgspec.json.Decoder(dict[DifferenceClass, int])
+_progress = msgspec.json.Decoder(Progress)
+
+
+class PostgresReports:
+    """What `polyglot.reports.Reports` promises. Reachable as `PostgresStore.reports`."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def put(self, report: Report) -> None:
+        """Keep a report, or replace the one with its id."""
+        values = [report.id, *(getattr(report, name) for name in _COLUMNS[1:])]
+        values[-2:] = (_text.encode(value).decode() for value in values[-2:])
+        async with self._connections.connection(writes=True) as connection:
+            await connection.execute(_PUT, *values)
+
+    async def get(self, run_id: str) -> Report | None:
+        """Return a report."""
+        async with self._connections.connection() as connection:
+            row = await connection.fetchrow(_GET, run_id)
+        return None if row is None else _report(row)
+
+    async def recent(self, collection: str, limit: int = 20) -> Sequence[Report]:
+        """Return the reports of a collection, the newest first."""
+        async with self._connections.connection() as connection:
+            return [_report(row) for row in await connection.fetch(_RECENT, collection, limit)]
+
+    async def add(self, run_id: str, found: Sequence[Difference]) -> None:
+        """Keep differences of a run; one of the same key is replaced."""
+        rows = {plain_key(one.key): one for one in found}
+        columns = [
+            [key.partition for key in rows],
+            [key.id for key in rows],
+            [one.kind for one in rows.values()],
+            [one.leader_stamp for one in rows.values()],
+            [one.follower_stamp for one in rows.values()],
+            [_text.encode(one.fields).decode() for one in rows.values()],
+        ]
+        async with self._connections.connection(writes=True) as connection:
+            await connection.execute(_ADD, run_id, *columns)
+
+    async def tally(self, run_id: str) -> Mapping[DifferenceClass, int]:
+        """Count the differences of a run by class."""
+        async with self._connections.connection() as connection:
+            rows = await connection.fetch(_TALLY, run_id)
+        return {DifferenceClass(kind): count for kind, count in rows}
+
+    async def page(
+        self, run_id: str, after: Key | None = None, limit: int = PAGE, kind: DifferenceClass | None = None
+    ) -> Sequence[Difference]:
+        """Return the next differences of a run in the order of their keys."""
+        partition, id = (None, None) if after is None else plain_key(after)
+        async with self._connections.connection() as connection:
+            rows = await connection.fetch(_PAGES[kind is not None], run_id, partition, id, limit, kind)
+        return [_difference(row) for row in rows]
+
+
+def _report(row: Sequence[Any]) -> Report:
+    run_id, collection, kind, leader, actor, why, started_at, finished_at, seen, healed, counts, progress = row
+    return Report(
+        id=run_id,
+        collection=collection,
+        kind=RunKind(kind),
+        leader=leader,
+        actor=actor,
+        why=why,
+        started_at=started_at,
+        finished_at=finished_at,
+        seen=seen,
+        healed=healed,
+        counts=_counts.decode(counts),
+        progress=_progress.decode(progress),
+    )
+
+
+def _difference(row: Sequence[Any]) -> Difference:
+    partition, id, kind, leader_stamp, follower_stamp, fields = row
+    return Difference(
+        key=Key(partition, id),
+        kind=DifferenceClass(kind),
+        leader_stamp=leader_stamp,
+        follower_stamp=follower_stamp,
+        fields=_fields.decode(fields),
+    )
