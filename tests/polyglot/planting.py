@@ -84,11 +84,12 @@ class Garden:
                 await self.put_row(row)
 
     def put_document(self, key: Key, body: dict[str, Any]) -> None:
-        """Change a document in the file; the change feed is not told."""
+        """Change a document in the file; of one that is there the change feed is not told."""
+        self._file.execute("UPDATE _position SET last = last + 1")
         deleted = bool(body.get("_polyglot", {}).get("deleted"))
         self._file.execute(
             'INSERT INTO "Samples" (partition, id, hash, position, deleted, expires_at, body) '
-            "VALUES (?, ?, ?, 1, ?, NULL, ?) ON CONFLICT (partition, id) "
+            "VALUES (?, ?, ?, (SELECT last FROM _position), ?, NULL, ?) ON CONFLICT (partition, id) "
             "DO UPDATE SET deleted = excluded.deleted, body = excluded.body",
             (*key, hash_of(key.partition), deleted, json.dumps(body)),
         )

@@ -2,8 +2,8 @@
 
 A row that somebody changed in SQL, or a document that was changed behind the change feed's back, shows in no digest
 that is kept as writes go by. The scrub reads all documents and looks up their rows, then reads all rows and looks up
-their documents. What does not match is rechecked as every candidate is. It remembers how far it has come, so that a
-crash costs a few pages.
+their documents. What does not match is rechecked as every candidate is. How far it has come is kept in its report, so
+that another process can go on after a crash.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,6 @@ from mystira.polyglot.replication import Replication
 from mystira.polyglot.reports import Progress, Report, RunKind
 from mystira.polyglot.store import Incoming, Key, RangeGone
 from mystira.polyglot.verify import CANDIDATES_MAX, Scrutiny, begin, compared_control, finish, recheck, unthrottled
-
-UNSAVED_MAX = 20_000
-"""After so many records the candidates are rechecked and the progress is saved."""
 
 
 class _Page(NamedTuple):
@@ -41,7 +38,7 @@ async def scrub(
         items, are_documents, progress, at_end = await _next_page(r, collection, progress, scrutiny.page)
         suspects |= await _suspects(r, collection, items, are_documents)
         unsaved += len(items)
-        if at_end or not suspects or len(suspects) >= CANDIDATES_MAX or unsaved >= UNSAVED_MAX:
+        if at_end or not suspects or len(suspects) >= CANDIDATES_MAX or unsaved >= scrutiny.unsaved_max:
             report = await recheck(
                 r, collection, msgspec.structs.replace(report, progress=progress), suspects, scrutiny, seen=unsaved
             )

@@ -43,13 +43,17 @@ class NothingToCompare(Problem):
 
 
 class Scrutiny(msgspec.Struct, frozen=True, kw_only=True):
-    """How patiently and how fast a run looks. `records_per_s` None: as fast as it can."""
+    """How patiently and how fast a run looks. `records_per_s` None: as fast as it can.
+
+    A scrub rechecks what it suspects, and saves how far it has come, at the latest after `unsaved_max` records.
+    """
 
     lag_goal_s: float = 5.0
     rechecks: int = 3
     recheck_s: float = 0.5
     records_per_s: float | None = None
     page: int = LOOKED_AT_ONCE
+    unsaved_max: int = 20_000
 
     @property
     def rounds_max(self) -> int:

@@ -1,0 +1,110 @@
+"""What the relational side promises of reports, and what every store promises to whoever looks through it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from mystira.polyglot.contrasts import Way
+from mystira.polyglot.differences import Difference, DifferenceClass, FieldDifference
+from mystira.polyglot.entity import Stamp
+from mystira.polyglot.journal import RelationalStore
+from mystira.polyglot.reports import Became, Progress, Report, ReportMissing, RunKind, compare_reports, every_difference
+from mystira.polyglot.store import Key, Record
+from tests.contracts.conftest import Documents
+from tests.contracts.sample import NOW, SAMPLES, Sample, record_of, tombstone_of
+
+pytestmark = pytest.mark.anyio
+
+STALE, MISSING = DifferenceClass.STALE, DifferenceClass.MISSING
+
+
+def report(id: str = "run-1", **more: Any) -> Report:
+    values: dict[str, Any] = {"collection": "Samples", "kind": RunKind.SCRUB, "leader": "documents", "started_at": NOW}
+    return Report(id=id, **({"actor": "somebody", "why": "a test"} | values | more))
+
+
+def difference(id: str, kind: DifferenceClass = STALE, **more: Any) -> Difference:
+    return Difference(key=Key("owner", id), kind=kind, **more)
+
+
+async def test_a_report_is_kept_with_its_progress_and_its_counts(relational: RelationalStore) -> None:
+    begun = report(progress=Progress(ranges={"a-b": "7"}, row=Key("p", "i")))
+    await relational.reports.put(begun)
+    assert await relational.reports.get("run-1") == begun
+    ended = report(finished_at=NOW + timedelta(seconds=1), seen=7, healed=2, counts={STALE: 3})
+    await relational.reports.put(ended)
+    assert await relational.reports.get("run-1") == ended
+    assert await relational.reports.get("no such run") is None
+
+
+async def test_the_newest_reports_of_a_collection_come_first(relational: RelationalStore) -> None:
+    for at in range(3):
+        await relational.reports.put(report(f"run-{at}", started_at=NOW + timedelta(seconds=at)))
+    await relational.reports.put(report("of another", collection="Others"))
+    assert [one.id for one in await relational.reports.recent("Samples", 2)] == ["run-2", "run-1"]
+
+
+async def test_differences_come_back_page_by_page_in_the_order_of_their_keys(relational: RelationalStore) -> None:
+    fields = (FieldDifference(path="a.b", leader='"🦊"', follower=None, way=Way.ONE_SIDE),)
+    found = [difference(f"{at:02}", STALE if at % 2 else MISSING, leader_stamp=at, fields=fields) for at in range(9)]
+    await relational.reports.add("run-1", found[5:])
+    await relational.reports.add("run-1", found[:6])
+    await relational.reports.add("run-2", [difference("of another run")])
+    first = await relational.reports.page("run-1", None, 4)
+    assert [*first, *await relational.reports.page("run-1", first[-1].key, 40)] == found
+    odd = await relational.reports.page("run-1", found[1].key, 2, STALE)
+    assert [one.key.id for one in odd] == ["03", "05"]
+    assert dict(await relational.reports.tally("run-1")) == {STALE: 4, MISSING: 5}
+    assert [one async for one in every_difference(relational.reports, "run-1", MISSING)] == found[::2]
+
+
+async def test_a_key_found_twice_in_a_run_is_one_difference(relational: RelationalStore) -> None:
+    await relational.reports.add("run-1", [difference("a")])
+    await relational.reports.add("run-1", [difference("a", MISSING)])
+    assert dict(await relational.reports.tally("run-1")) == {MISSING: 1}
+
+
+async def test_two_runs_are_compared_key_by_key(relational: RelationalStore) -> None:
+    for run_id in ("run-1", "run-2"):
+        await relational.reports.put(report(run_id))
+    await relational.reports.add("run-1", [difference("a"), difference("b"), difference("c")])
+    await relational.reports.add("run-2", [difference("b", MISSING), difference("c"), difference("d"), difference("e")])
+    compared = await compare_reports(relational.reports, "run-1", "run-2")
+    assert compared.counts == {Became.GONE: 1, Became.CHANGED: 1, Became.STILL: 1, Became.APPEARED: 2}
+    assert [key.id for key in compared.examples[Became.APPEARED]] == ["d", "e"]
+    with pytest.raises(ReportMissing, match="no such run"):
+        await compare_reports(relational.reports, "run-1", "no such run")
+
+
+async def test_rows_are_looked_through_in_the_order_of_their_keys(relational: RelationalStore) -> None:
+    records = [record_of(Sample(id=id, owner_id=owner)) for owner in ("a", "é", "🦊") for id in ("1", "2")]
+    for record in reversed(records):
+        await relational.write(SAMPLES, record, None)
+    gone = tombstone_of(records[3])
+    await relational.write(SAMPLES, gone, records[3])
+    records[3] = gone
+    found = [*await relational.scan(SAMPLES, None, 4)]
+    found += await relational.scan(SAMPLES, found[-1].key, 4)
+    assert [item.key for item in found] == [record.key for record in records]
+    assert [isinstance(item, Record) and item.deleted for item in found] == [False, False, False, True, False, False]
+    assert await relational.scan(SAMPLES, found[-1].key, 4) == []
+
+
+async def test_what_there_is_of_some_keys_is_told_together(relational: RelationalStore) -> None:
+    record = record_of(Sample(id="a", owner_id="one"))
+    await relational.write(SAMPLES, record, None)
+    found = await relational.look(SAMPLES, [record.key, Key("one", "b"), Key("a", "one"), Key("\x00", "a")])
+    assert list(found) == [record.key] and found[record.key].stamp == Stamp(0, 1)
+    assert await relational.look(SAMPLES, []) == {}
+
+
+async def test_what_there_is_of_some_documents_is_told_together(documents: Documents) -> None:
+    record = record_of(Sample(id="a", owner_id="one"))
+    await documents.write(SAMPLES, record, None)
+    found = await documents.look(SAMPLES, [record.key, Key("one", "b"), Key("\x00", "a")])
+    assert list(found) == [record.key]
+    looked = found[record.key]
+    # With what was looked at a writer can go on: its token is the document's.
+    assert isinstance(looked, Record) and looked == await documents.read(SAMPLES, record.key)
+    await documents.write(SAMPLES, tombstone_of(record), looked)
