@@ -202,7 +202,8 @@ class _Repairing:
         letter = DeadLetter(
             collection=self._collection.name,
             key=follower.key,
-            kind=LetterKind.CONFLICT if isinstance(follower, Record) else LetterKind.UNREADABLE,
+            # Letters of other kinds go by themselves once their key has moved on.
+            kind=LetterKind.CONFLICT,
             stamp=follower.stamp,
             op=follower.op if isinstance(follower, Record) else "",
             payload=self._document_of(follower),
