@@ -18,6 +18,7 @@ CREATE TABLE polyglot.verification (
     finished_at timestamptz,
     seen bigint NOT NULL,
     healed bigint NOT NULL,
+    digests_corrected bigint NOT NULL,
     counts jsonb NOT NULL,
     progress jsonb NOT NULL
 )

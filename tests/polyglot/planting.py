@@ -22,7 +22,7 @@ from mystira.polyglot.reports import Report
 from mystira.polyglot.scrub import scrub
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.postgres.query import quoted
-from mystira.polyglot.stores.postgres.rows import Rows
+from mystira.polyglot.stores.postgres.rows import DIGESTS, Rows
 from mystira.polyglot.stores.postgres.store import PostgresStore
 from mystira.polyglot.stores.ranges import hash_of
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments
@@ -104,11 +104,14 @@ class Garden:
     async def put_row(self, record: Record) -> None:
         """Change a row in SQL."""
         rows = self._rows
-        changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in rows.names)
+        # Whoever works behind our back does not know of digests.
+        names = [name for name in rows.names if name not in DIGESTS]
+        places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+        changes = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in names)
         await self.sql(
-            f"INSERT INTO {rows.table} ({rows.columns}) VALUES ({rows.places}) "
+            f"INSERT INTO {rows.table} ({rows.shown}) VALUES ({places}) "
             f"ON CONFLICT ({rows.key_columns}) DO UPDATE SET {changes}",
-            *rows.parameters(record),
+            *rows.parameters(record)[: len(names)],
         )
 
     async def sql(self, statement: str, *values: Any) -> None:

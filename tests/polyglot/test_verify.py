@@ -6,17 +6,20 @@ from itertools import count
 
 import pytest
 
+from mystira.polyglot.canonical import digest_of
 from mystira.polyglot.control import Change, Control
 from mystira.polyglot.differences import DifferenceClass
+from mystira.polyglot.digest import Noted, differing
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.phases import Phase
+from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.reports import RunKind, every_difference
 from mystira.polyglot.scrub import scrub
-from mystira.polyglot.store import Key, Unreadable
+from mystira.polyglot.store import Key, Record, Unreadable
 from mystira.polyglot.stores.documents import load_looked
-from mystira.polyglot.verify import NothingToCompare, Scrutiny, verify
+from mystira.polyglot.verify import NothingToCompare, Scrutiny, verify, verify_keys
 from mystira.polyglot.work import Work, Works
 from tests.contracts.sample import BRIEFS, SAMPLES, Sample
 from tests.polyglot.moving import DUAL, REVERSED, SOMEBODY
@@ -53,7 +56,7 @@ async def test_what_heals_between_two_rechecks_is_no_difference(garden: Garden) 
         await asyncio.sleep(seconds)
 
     keys = [sample("healing").key, sample("lasting").key, Key("nowhere", "nothing")]
-    report = await verify(garden.r._replace(sleep=sleep), SAMPLES, these(keys), scrutiny=QUICKLY, **SOMEBODY)
+    report = await verify_keys(garden.r._replace(sleep=sleep), SAMPLES, these(keys), scrutiny=QUICKLY, **SOMEBODY)
     assert await kinds(garden, report.id) == {"lasting": STALE}
     assert (report.kind, report.seen, report.healed, report.differences) == (RunKind.DIGEST, 3, 2, 1)
 
@@ -69,7 +72,7 @@ async def test_a_change_of_the_key_sets_its_age_back(garden: Garden) -> None:
         await asyncio.sleep(seconds)
 
     keys = [sample("restless").key, sample("still").key]
-    report = await verify(garden.r._replace(sleep=sleep), SAMPLES, these(keys), scrutiny=QUICKLY, **SOMEBODY)
+    report = await verify_keys(garden.r._replace(sleep=sleep), SAMPLES, these(keys), scrutiny=QUICKLY, **SOMEBODY)
     assert await kinds(garden, report.id) == {"restless": LAGGING, "still": STALE}
     assert report.differences == 1
 
@@ -90,7 +93,7 @@ async def test_what_an_ordinary_lag_looks_like_must_be_older_than_the_lag_goal(g
 
     patient = Scrutiny(lag_goal_s=0.4, rechecks=2, recheck_s=0.02)
     keys = [sample(id).key for id in "abc"]
-    report = await verify(garden.r._replace(sleep=sleep), SAMPLES, these(keys), scrutiny=patient, **SOMEBODY)
+    report = await verify_keys(garden.r._replace(sleep=sleep), SAMPLES, these(keys), scrutiny=patient, **SOMEBODY)
     assert await kinds(garden, report.id) == {"a": STALE, "b": MISSING, "c": DifferenceClass.DIVERGENT}
     assert passed["c"] < 0.4 and (clock() - began).total_seconds() > 0.4
 
@@ -225,3 +228,45 @@ async def test_a_run_is_on_record_with_who_wanted_it_and_why(garden: Garden) -> 
     ended, begun = await garden.r.journal.history(SAMPLES.name)
     assert (begun.verb, ended.verb) == ("begin scrub", "end scrub: 1 differences")
     assert {(line.actor, line.why) for line in (begun, ended)} == {("somebody", "a test")}
+
+
+async def counted(garden: Garden) -> None:
+    """Let digests of both sides be kept of what is there."""
+    digests = garden.relational.digests
+    while await digests.fill(SAMPLES, 100):
+        continue
+    for range_id in await garden.documents.feed_ranges(SAMPLES):
+        page = await garden.documents.feed(SAMPLES, range_id, "", 1_000)
+        records = [(item.record, item.position) for item in page.items if isinstance(item.record, Record)]
+        noted = [Noted(one.key, one.stamp, digest_of(SAMPLES, one), position) for one, position in records]
+        move = Move(Stream.DIGEST, range_id, "", page.continuation)
+        await digests.take(SAMPLES.name, noted, 0, move, garden.r.clock())
+
+
+async def differing_ids(garden: Garden) -> list[str]:
+    return sorted([found.key.id async for found in differing(garden.relational.digests, SAMPLES)])
+
+
+async def test_what_differing_digests_point_to_is_verified(garden: Garden) -> None:
+    await garden.begin(DUAL)
+    await garden.sow([*clean(50), stale("low"), Planted(sample("gone"), None, MISSING)])
+    await counted(garden)
+    report = await verify(garden.r, SAMPLES, scrutiny=QUICKLY, **SOMEBODY)
+    assert await kinds(garden, report.id) == {"low": STALE, "gone": MISSING}
+    assert (report.kind, report.seen) == (RunKind.DIGEST, 2)
+
+
+async def test_the_scrub_sees_what_digests_cannot_and_corrects_those_that_are_wrong(garden: Garden) -> None:
+    await garden.begin(DUAL)
+    await garden.sow(clean(50))
+    await counted(garden)
+    assert await differing_ids(garden) == []
+    await garden.put_row(sample("clean-0003", amount=0))
+    assert await differing_ids(garden) == []
+    await garden.sql("UPDATE samples SET _digest = 5 WHERE id = 'clean-0007'")
+    await garden.sql("UPDATE polyglot.document_digests SET _digest = 6 WHERE id = 'clean-0009'")
+    assert await differing_ids(garden) == ["clean-0007", "clean-0009"]
+    report = await garden.scrub()
+    assert await kinds(garden, report.id) == {"clean-0003": DifferenceClass.DIVERGENT}
+    assert report.digests_corrected == 2 and await differing_ids(garden) == []
+    assert (await garden.scrub()).digests_corrected == 0

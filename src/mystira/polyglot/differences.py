@@ -1,8 +1,7 @@
 """How the two stores' records of one key differ: which class it is, and field by field. Pure.
 
-Both sides are compared in their document form, so that a column and a JSON value mean the same: times are UTC text
-with microseconds, 1 equals 1.0, what is declared and absent equals its default. Null against absent is told apart only
-among fields that the entity does not know. Waiting events and the way a record came are the document's own affair.
+Bodies are compared in their canonical form, and beside them the bookkeeping that both stores must keep alike: stamps,
+ops, handled marks, counts of events. Waiting events and the way a record came are the document's own affair.
 """
 
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from mystira.polyglot.canonical import canonical_body
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.contrasts import ABSENT, Way, places, way_of
 from mystira.polyglot.control import Control
@@ -20,7 +20,7 @@ from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import ENVELOPE, to_document
 from mystira.polyglot.fields import FieldKind
 from mystira.polyglot.phases import Leader
-from mystira.polyglot.store import Incoming, Key, Unreadable
+from mystira.polyglot.store import Incoming, Key, Record, Unreadable
 
 FIELDS_MAX = 50
 SHOWN_MAX = 200
@@ -88,8 +88,6 @@ def difference_of(collection: Collection[Any], key: Key, sides: Sides, control: 
     """Return how a key differs, as if it had been so for long; None where both sides agree."""
     kind = _class_of(sides)
     if kind is None:
-        if _is_same_at_a_glance(collection, sides):
-            return None
         kind = DifferenceClass.DIVERGENT
     elif _is_meant(collection, sides, control):
         return None
@@ -115,22 +113,19 @@ def fingerprint(collection: Collection[Any], side: Incoming | None) -> str:
     return f"{side.stamp.packed}-{sha256(_encode([side.stamp.packed, content])).hexdigest()[:16]}"
 
 
-def compared(collection: Collection[Any], side: Incoming) -> dict[str, Any]:
-    """Return all that both stores must hold alike, in document form."""
-    assert not isinstance(side, Unreadable)
-    body = to_document(collection, side)
-    envelope = body[ENVELOPE]
-    body[ENVELOPE] = {name: envelope[name] for name in _KEPT_BY_BOTH}
-    return body
+def compared(collection: Collection[Any], record: Record) -> dict[str, Any]:
+    """Return all that both stores must hold alike: the canonical body, and the bookkeeping in document form."""
+    envelope = to_document(collection, record)[ENVELOPE]
+    body = canonical_body(collection, record) or {}
+    return body | {ENVELOPE: {name: envelope[name] for name in _KEPT_BY_BOTH}}
 
 
 def fields_that_differ(collection: Collection[Any], sides: Sides) -> Iterator[FieldDifference]:
     """Yield where two readable records differ, in the order of the names; at most FIELDS_MAX places."""
-    if not _are_readable(sides):
+    if not isinstance(sides.leader, Record) or not isinstance(sides.follower, Record):
         return
-    leader, follower = (compared(collection, side) for side in (sides.leader, sides.follower) if side is not None)
     hidden = {collection.by_name[name].document_name for name in collection.personal}
-    for count, (path, left, right) in enumerate(_places(collection, leader, follower)):
+    for count, (path, left, right) in enumerate(_places(collection, sides.leader, sides.follower)):
         if count == FIELDS_MAX:
             return
         shows = path.split(".")[0].split("[")[0] not in hidden
@@ -163,24 +158,15 @@ def _is_meant(collection: Collection[Any], sides: Sides, control: Control) -> bo
     return row_only and collection.time_to_live_s is not None
 
 
-def _is_same_at_a_glance(collection: Collection[Any], sides: Sides) -> bool:
-    if sides.leader is None or sides.follower is None:
-        return True
-    return _encode(compared(collection, sides.leader)) == _encode(compared(collection, sides.follower))
-
-
-def _are_readable(sides: Sides) -> bool:
-    return all(side is not None and not isinstance(side, Unreadable) for side in (sides.leader, sides.follower))
-
-
-def _places(collection: Collection[Any], leader: dict[str, Any], follower: dict[str, Any]) -> Iterator[Place]:
-    yield from places(leader, follower)
+def _places(collection: Collection[Any], leader: Record, follower: Record) -> Iterator[Place]:
+    yield from places(compared(collection, leader), compared(collection, follower))
     for field in collection.fields:
-        # JSON columns keep no sign of zero, but a column of floating-point numbers does.
-        left: Any = leader.get(field.document_name)
-        right: Any = follower.get(field.document_name)
-        if field.kind is FieldKind.FLOAT and left == 0.0 and right == 0.0 and copysign(1, left) != copysign(1, right):
-            yield field.document_name, left, right
+        if field.kind is FieldKind.FLOAT:
+            # JSON columns keep no sign of zero, so digests do without it. A column of floating-point numbers keeps it.
+            left: Any = getattr(leader.entity, field.name, None)
+            right: Any = getattr(follower.entity, field.name, None)
+            if left == 0.0 and right == 0.0 and copysign(1, left) != copysign(1, right):
+                yield field.document_name, left, right
 
 
 def _shown(value: Any, shows: bool) -> str | None:

@@ -54,6 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     seen: int = 0
     healed: int = 0
+    digests_corrected: int = 0
     counts: Mapping[DifferenceClass, int] = {}
     progress: Progress = Progress()
 

@@ -1,9 +1,9 @@
 """The scrub: rereads every record of both stores at a set pace, and finds what digests cannot see.
 
 A row that somebody changed in SQL, or a document that was changed behind the change feed's back, shows in no digest
-that is kept as writes go by. The scrub reads all documents and looks up their rows, then reads all rows and looks up
-their documents. What does not match is rechecked as every candidate is. How far it has come is kept in its report, so
-that another process can go on after a crash.
+that is kept as writes go by; and a digest may be wrong itself, which is corrected and reported. The scrub reads all
+documents and looks up their rows, then reads all rows and looks up their documents. What does not match is rechecked
+as every candidate is. How far it has come is kept in its report, so that another process can go on after a crash.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mystira.polyglot.canonical import digest_of
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.differences import difference_of, sides_of
+from mystira.polyglot.digest import Differing, Digested, Side, differing
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.reports import Progress, Report, RunKind
-from mystira.polyglot.store import Incoming, Key, RangeGone
-from mystira.polyglot.verify import CANDIDATES_MAX, Scrutiny, begin, compared_control, finish, recheck, unthrottled
+from mystira.polyglot.store import Incoming, Key, RangeGone, Record
+from mystira.polyglot.verify import (
+    CANDIDATES_MAX,
+    LOOKED_AT_ONCE,
+    Scrutiny,
+    begin,
+    compared_control,
+    finish,
+    recheck,
+    unthrottled,
+)
 
 
 class _Page(NamedTuple):
@@ -46,7 +57,37 @@ async def scrub(
         if scrutiny.records_per_s is not None:
             elapsed_s = (r.clock() - began).total_seconds()
             await r.sleep(max(0.0, len(items) / scrutiny.records_per_s - elapsed_s))
-    return await finish(r, report)
+    return await finish(r, msgspec.structs.replace(report, digests_corrected=await correct_digests(r, collection)))
+
+
+async def correct_digests(r: Replication, collection: Collection[Any]) -> int:
+    """Correct the digests that are not those of the very version they name; return how many were wrong."""
+    corrected = 0
+    batch: list[Differing] = []
+    async for found in differing(r.relational.digests, collection):
+        batch.append(found)
+        if len(batch) == LOOKED_AT_ONCE:
+            corrected += await _correct(r, collection, batch)
+            batch = []
+    return corrected + await _correct(r, collection, batch)
+
+
+async def _correct(r: Replication, collection: Collection[Any], batch: Sequence[Differing]) -> int:
+    keys = [found.key for found in batch]
+    documents = await unthrottled(r, lambda: r.documents.look(collection, keys))
+    rows = await r.relational.look(collection, keys)
+    corrected = 0
+    for found in batch:
+        sides = (Side.DOCUMENT, found.document, documents), (Side.ROW, found.row, rows)
+        for side, counted, held in sides:
+            record = held.get(found.key)
+            # With another stamp it only lags, or what it counts has been written over meanwhile.
+            if counted is None or not isinstance(record, Record) or record.stamp != counted.stamp:
+                continue
+            right = Digested(record.stamp, digest_of(collection, record))
+            if right != counted and await r.relational.digests.correct(collection, side, found.key, right):
+                corrected += 1
+    return corrected
 
 
 async def _unfinished(r: Replication, collection: Collection[Any]) -> Report | None:

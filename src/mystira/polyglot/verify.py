@@ -23,6 +23,7 @@ from mystira.polyglot.differences import (
     fingerprint,
     sides_of,
 )
+from mystira.polyglot.digest import differing
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
@@ -70,6 +71,14 @@ class _Candidate(msgspec.Struct):
 
 
 async def verify(
+    r: Replication, collection: Collection[Any], *, actor: str, why: str, scrutiny: Scrutiny | None = None
+) -> Report:
+    """Recheck the keys whose digests differ, and keep a report of those that differ for certain."""
+    keys = (found.key async for found in differing(r.relational.digests, collection))
+    return await verify_keys(r, collection, keys, actor=actor, why=why, scrutiny=scrutiny)
+
+
+async def verify_keys(
     r: Replication,
     collection: Collection[Any],
     candidates: AsyncIterable[Key],
@@ -78,7 +87,7 @@ async def verify(
     why: str,
     scrutiny: Scrutiny | None = None,
 ) -> Report:
-    """Recheck the keys whose digests differ, and keep a report of those that differ for certain."""
+    """Recheck these keys, and keep a report of those that differ for certain."""
     scrutiny = scrutiny or Scrutiny()
     report = await begin(r, collection, RunKind.DIGEST, actor=actor, why=why)
     waiting: set[Key] = set()

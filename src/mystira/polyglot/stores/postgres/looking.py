@@ -7,7 +7,7 @@ from mystira.polyglot.entity import PACKED_MAX, Stamp
 from mystira.polyglot.store import Incoming, Key, Unreadable
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.query import quoted
-from mystira.polyglot.stores.postgres.rows import Rows
+from mystira.polyglot.stores.postgres.rows import DIGESTS, Rows
 
 
 class Looks:
@@ -16,7 +16,7 @@ class Looks:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         keys = [f"t.{quoted(name)}" for name in rows.keys]
-        columns = ", ".join(f"t.{quoted(name)}" for name in rows.names)
+        columns = ", ".join(f"t.{quoted(name)}" for name in rows.names if name not in DIGESTS)
         order = f"ORDER BY {', '.join(keys)} LIMIT ${len(keys) + 1}"
         after = f"({', '.join(keys)}) > ({', '.join(f'${number}' for number in range(1, len(keys) + 1))})"
         # The names come from declarations, the values are parameters.

@@ -13,7 +13,7 @@ from mystira.polyglot.stores.postgres.letters import plain_key
 
 _COLUMNS = (
     *("run_id", "collection", "kind", "leader", "actor", "why", "started_at", "finished_at", "seen", "healed"),
-    *("counts", "progress"),
+    *("digests_corrected", "counts", "progress"),
 )
 _NAMES = ", ".join(_COLUMNS)
 _PLACES = ", ".join(f"${number}" for number in range(1, len(_COLUMNS) + 1))
@@ -106,18 +106,13 @@ class PostgresReports:
 
 
 def _report(row: Sequence[Any]) -> Report:
-    run_id, collection, kind, leader, actor, why, started_at, finished_at, seen, healed, counts, progress = row
+    run_id, collection, kind, leader, *plain, counts, progress = row
     return Report(
         id=run_id,
         collection=collection,
         kind=RunKind(kind),
         leader=leader,
-        actor=actor,
-        why=why,
-        started_at=started_at,
-        finished_at=finished_at,
-        seen=seen,
-        healed=healed,
+        **dict(zip(_COLUMNS[4:-2], plain, strict=True)),
         counts=_counts.decode(counts),
         progress=_progress.decode(progress),
     )
