@@ -1,9 +1,11 @@
 """Whole queries, as the documentation of the service describes them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mystira.cosmos_emulator import sql
 from mystira.cosmos_emulator.sql import SqlError, matches, parse, parse_condition, run
 
 FAMILIES: list[dict[str, Any]] = [
@@ -243,3 +245,8 @@ def test_a_condition_of_a_patch_says_whether_it_applies() -> None:
         parse_condition("SELECT * FROM c")
     with pytest.raises(SqlError):
         parse_condition("FROM c WHERE COUNT(1) = 1")
+
+
+def test_the_example_of_the_readme_runs() -> None:
+    readme = (Path(sql.__file__).parent / "README.md").read_text()
+    exec(readme.split("```python")[1].split("```")[0], {})

@@ -1,5 +1,6 @@
 """Functions of arrays and objects."""
 
+from collections.abc import Hashable
 from typing import Any
 
 from mystira.cosmos_emulator.sql.functions.signature import ANY, FLAG, LIST, NUMBER, OBJECT, TEXT, Function, whole
@@ -49,7 +50,10 @@ def _intersection(left: list[Any], right: list[Any]) -> list[Any]:
 
 
 def _union(left: list[Any], right: list[Any]) -> list[Any]:
-    return list({identity(item): item for item in (*reversed(right), *reversed(left))}.values())[::-1]
+    found: dict[Hashable, Any] = {}
+    for item in (*left, *right):
+        found.setdefault(identity(item), item)
+    return list(found.values())
 
 
 def _pairs(found: dict[str, Any], name: str = "k", value: str = "v") -> list[Any]:

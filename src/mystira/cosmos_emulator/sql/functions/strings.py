@@ -51,7 +51,9 @@ def _replace(text: str, part: str, other: str) -> Any:
 
 
 def _replicate(text: str, times: float) -> Any:
-    return text * whole(times) if times >= 0 and len(text) * times <= REPLICATED_MAX else UNDEFINED
+    if times < 0 or len(text) * times > REPLICATED_MAX:
+        return UNDEFINED
+    return text * whole(times) if text else ""
 
 
 def _reverse(text: str) -> str:
