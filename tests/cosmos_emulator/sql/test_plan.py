@@ -202,6 +202,7 @@ def test_equalities_tell_what_an_index_may_look_up() -> None:
     assert equalities(query, {"@b": "b"}) == {("id",): ("a",), ("pk", "y"): ("x",)}
     assert equalities(parse("SELECT * FROM c WHERE c.id = @id"), {}) == {}
     assert equalities(parse("SELECT * FROM c WHERE NOT c.id = 'a'"), {}) == {}
+    assert equalities(parse("SELECT * FROM c WHERE c = 1"), {}) == {}
     assert equalities(parse("SELECT * FROM t IN c.tags WHERE t.id = 'a'"), {}) == {}
     assert equalities(parse("SELECT * FROM c.inner AS c WHERE c.id = 'a'"), {}) == {}
     joined = parse("SELECT VALUE t FROM c JOIN t IN c.ts WHERE c.id = 'a' AND t.id = 'b'")

@@ -209,6 +209,12 @@ def test_true_is_not_one_in_a_list() -> None:
     assert len(run(parse("SELECT DISTINCT VALUE c.v FROM c"), {}, documents)) == 3
 
 
+def test_one_is_one_point_nought_in_a_group() -> None:
+    documents = [{"v": 1}, {"v": 1.0}, {"v": {"a": 1, "b": 2}}, {"v": {"b": 2, "a": 1}}, {"v": True}, {"v": "1"}]
+    assert run(parse("SELECT VALUE COUNT(1) FROM c GROUP BY c.v"), {}, documents) == [2, 2, 1, 1]
+    assert len(run(parse("SELECT DISTINCT VALUE c.v FROM c"), {}, documents)) == 4
+
+
 def test_a_parameter_without_a_value_is_pointed_at() -> None:
     with pytest.raises(SqlError, match="@x") as refused:
         run(parse("SELECT *\nFROM c WHERE c.a = @x"), {}, SALES)

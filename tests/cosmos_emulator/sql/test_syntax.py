@@ -1,5 +1,8 @@
 """What the grammar accepts, what it refuses and where, and that no text at all can break it."""
 
+import inspect
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +118,7 @@ def test_the_position_counts_lines_and_columns_from_one() -> None:
         ("startswith(a.x, 'b', TRUE)", 'STARTSWITH(a.x, "b", true)'),
         ("'it''s'", None),
         ("0xFF + .5 + 1e3", "((255 + 0.5) + 1000)"),
+        ('a["x"][("x")][(@p)]', 'a.x[("x")][@p]'),
         ('"\\u00e9\\ud83d\\ude00\\n"', '"é😀\\n"'),
     ],
 )
@@ -149,6 +153,24 @@ def test_operators_bind_as_they_should(written: str, understood: str | None) -> 
 def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
     with pytest.raises(SqlError):
         parse(text)
+
+
+def test_the_limit_of_nesting_is_the_same_wherever_it_is_called_from() -> None:
+    parse("SELECT VALUE " + "(" * 90 + "1" + ")" * 90)
+    with pytest.raises(SqlError, match="100 levels") as refused:
+        parse("SELECT VALUE " + "(" * 120 + "1" + ")" * 120)
+    assert 13 + 90 < refused.value.offset <= 13 + 100
+
+
+def test_a_query_that_is_called_from_deep_inside_is_still_only_refused() -> None:
+    def deep(levels: int) -> None:
+        if levels:
+            deep(levels - 1)
+        else:
+            with pytest.raises(SqlError, match="nested"):
+                parse("SELECT VALUE " + "(" * 90 + "1" + ")" * 90)
+
+    deep(sys.getrecursionlimit() - len(inspect.stack()) - 150)
 
 
 def test_long_lists_are_not_deep() -> None:
