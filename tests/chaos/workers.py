@@ -20,7 +20,9 @@ from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control
+from mystira.polyglot.cutover import Orders, cut_over, roll_back
 from mystira.polyglot.deadletters import retry_due
+from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.loops import Wake, keep_doing
 from mystira.polyglot.phases import Phase
@@ -28,7 +30,7 @@ from mystira.polyglot.problem import Problem
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Held, Refused, StoreError, Throttled, TooLarge, Unavailable
-from mystira.polyglot.transition import Terms, change_phase
+from mystira.polyglot.transition import change_phase
 from mystira.polyglot.work import Command
 from tests.chaos.world import (
     COLD,
@@ -45,10 +47,15 @@ from tests.chaos.world import (
     write_token,
 )
 
-DEADLINE_S = 8.0
 PAUSE_S = 0.02
 NOTHING_WRITTEN = (Unavailable, Held, Throttled)
 PHASES = list(Phase)
+FLIPS = {
+    (Phase.DUAL_WRITE_COSMOS_READ, Phase.DUAL_WRITE_POSTGRES_READ): cut_over,
+    (Phase.DUAL_WRITE_POSTGRES_READ, Phase.DUAL_WRITE_COSMOS_READ): roll_back,
+}
+# Letters of conflicts wait for a person, and nobody takes backups here.
+ORDERS = Orders(waived=("backup", "dead letters"), hold_s=8.0, refused_max=100_000)
 
 
 class Log:
@@ -67,7 +74,10 @@ async def write(opened: Opened, place: Place, name: str) -> None:
     """Write unique tokens, two at a time, until told to stop."""
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    watch = DrainWatch(opened.works.leadership, opened.r.journal)
+    watching = asyncio.create_task(_keep_doing(name, watch.step))
     await asyncio.gather(*(_write(opened, place, f"{name}{hand}", stopping) for hand in "lr"))
+    watching.cancel()
 
 
 async def _write(opened: Opened, place: Place, name: str, stopping: asyncio.Event) -> None:
@@ -121,7 +131,10 @@ async def follow(opened: Opened, place: Place, name: str) -> None:
 
 async def deliver(opened: Opened, place: Place, name: str) -> None:
     """Deliver facts to their reaction."""
-    await _keep_doing(name, OutboxPump(opened.works, opened.r.journal, REACTIONS, lease_s=LEASE_S).step)
+    watch = DrainWatch(opened.works.leadership, opened.r.journal)
+    pump = OutboxPump(opened.works, opened.r.journal, REACTIONS, lease_s=LEASE_S)
+    # Its reactions write, so it has to answer drains as well.
+    await asyncio.gather(_keep_doing(name, watch.step), _keep_doing(name, pump.step))
 
 
 async def relay(opened: Opened, place: Place, name: str) -> None:
@@ -166,7 +179,11 @@ async def step_to(r: Replication, collection: Collection[Any], row: Control, tar
     if row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete:
         # Whoever came here died half way; doing it again does the rest.
         target = row.phase
-    return await change_phase(r, collection, target, actor="chaos", why="walking", terms=Terms(deadline_s=DEADLINE_S))
+    verb = FLIPS.get((row.phase, target))
+    if verb is None:
+        return await change_phase(r, collection, target, actor="chaos", why="walking")
+    await verb(r, collection, actor="chaos", why="walking", orders=ORDERS)
+    return await r.row(collection)
 
 
 async def _keep_doing(name: str, step: Callable[[], Awaitable[int]]) -> None:

@@ -1,6 +1,7 @@
 """What the processes of a chaos run share: the records they write, the stores they open, how fast time goes."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -81,8 +82,10 @@ class Opened:
     def __init__(self, place: Place, documents: SqliteDocuments, relational: PostgresStore, name: str) -> None:
         self.documents = documents
         self.relational = relational
-        self.r = Replication(Catalog(COLLECTIONS), documents, relational, tempo=TEMPO, name=name)
-        leadership = Leadership(documents, relational.journal, tempo=TEMPO, name=name)
+        # A process that is started again is another one: what its last life sent may still arrive.
+        life = f"{name}/{os.getpid()}"
+        self.r = Replication(Catalog(COLLECTIONS), documents, relational, tempo=TEMPO, name=life)
+        leadership = Leadership(documents, relational.journal, tempo=TEMPO, name=life)
         self.random = Random(f"{place.seed}/{name}")
         self.works = Works(self.r.catalog, documents=documents, relational=relational, leadership=leadership)
 

@@ -17,12 +17,13 @@ from mystira.polyglot.gates import Limits, closed, look_at_gates
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.roster import call_roster, strike
-from mystira.polyglot.transition import Terms, certificates_of, change_phase, wait_for_silence
+from mystira.polyglot.roster import read_roster, strike
+from mystira.polyglot.transition import Terms, certificates_of, change_phase
 
 HOLD_S = 10.0
 REFUSED_MAX = 1_000
 CATCH_UP_ROUNDS = 50
+ROLL_CALL_S = 0.25
 
 
 class GateClosed(Problem):
@@ -122,7 +123,7 @@ async def _move(
 
 async def _rehearse(r: Replication, collection: Collection[Any], row: Control, actor: str, why: str) -> None:
     """Do without a hold what would take long with one: find out who is there, and read the feed to its end."""
-    if await call_roster(r.documents, row.id):
+    if await read_roster(r.documents, row.id):
         await _strike_ghosts(r, row, actor, why)
     follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=None)
     for _ in range(CATCH_UP_ROUNDS):
@@ -137,6 +138,13 @@ async def _strike_ghosts(r: Replication, row: Control, actor: str, why: str) -> 
     if not await heal_copy(r.documents, after):
         # Somebody has moved it on already; then a ghost costs the drain some patience, and nothing else.
         return
-    await wait_for_silence(r)
-    roster = await call_roster(r.documents, row.id)
-    await strike(r.documents, row.id, {writer: n for writer, n in roster.items() if n < after.n})
+    slept_s, missing = 0.0, await _missing(r, after)
+    while missing and slept_s < r.tempo.silence_s:
+        await r.sleep(ROLL_CALL_S)
+        slept_s += ROLL_CALL_S
+        missing = await _missing(r, after)
+    await strike(r.documents, row.id, missing)
+
+
+async def _missing(r: Replication, row: Control) -> dict[str, int]:
+    return {writer: n for writer, n in (await read_roster(r.documents, row.id)).items() if n < row.n}

@@ -41,6 +41,11 @@ async def call_roster(documents: DocumentStore, name: str) -> Mapping[str, int]:
     raise Conflict(f"{name}: its roster will not hold still")
 
 
+async def read_roster(documents: DocumentStore, name: str) -> Mapping[str, int]:
+    """Return the roster as a read shows it, which may be as it was a moment ago."""
+    return _writers(await documents.read(ROSTERS, Key(name, name)))
+
+
 async def strike(documents: DocumentStore, name: str, gone: Mapping[str, int]) -> None:
     """Remove writers that did not enter themselves again since. Only for those whose every lease has ended."""
     if not gone:
