@@ -49,6 +49,7 @@ async def test_a_declared_row_is_read_back_whole(relational: RelationalStore) ->
         deadline=NOW,
         floor=41,
         purged=40,
+        shadow=0.25,
     )
     assert await relational.journal.declare(control) == control
     assert await relational.journal.control(BRIEFS.name) == control

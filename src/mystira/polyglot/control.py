@@ -31,6 +31,7 @@ class Control(Entity, frozen=True, kw_only=True):
     `copying` says that the follower keeps the other store's copy, `complete` that this copy holds everything. `target`,
     `coordinator` and `deadline` describe the transition in progress. `floor` is the lowest seq a new key starts above.
     Every key with a seq up to `purged` was carried over before tombstones were purged: what is absent was removed.
+    `shadow` is the share of reads that the follower is asked for as well.
     """
 
     phase: Phase
@@ -44,6 +45,7 @@ class Control(Entity, frozen=True, kw_only=True):
     deadline: datetime | None = None
     floor: int = 0
     purged: int = 0
+    shadow: float = 0.0
 
     @property
     def leader(self) -> Leader:
@@ -60,6 +62,11 @@ class Control(Entity, frozen=True, kw_only=True):
     def has_fresh_copy(self) -> bool:
         """Whether the relational side may answer reads that documents lead: only once the copy holds everything."""
         return self.phase is Phase.DUAL_WRITE_COSMOS_READ
+
+    @property
+    def has_whole_copy(self) -> bool:
+        """Whether the store that follows holds everything, whichever it is."""
+        return self.copying and self.complete
 
     def opened(self, n: int, **changes: Any) -> "Control":
         """Return the state in which writers may write, no transition under way."""

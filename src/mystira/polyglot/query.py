@@ -162,3 +162,35 @@ def _beyond(by: Order, value: Scalar) -> Where | None:
     if by.descending:
         return None if value is None else any_of(less(by.field, value), is_null(by.field))
     return negate(is_null(by.field)) if value is None else greater(by.field, value)
+
+
+def shape_of(query: Query) -> str:
+    """Return a query without its values, as text: what was asked, not after whom."""
+    order = ", ".join(f"{by.field}{' descending' if by.descending else ''}" for by in query.order)
+    where = _shape(query.where)
+    parts = [f"where {where}" if where else "all", f"by {order}" if order else "", "next page" if query.after else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def _shape(where: Where) -> str:
+    match where:
+        case AllOf(parts):
+            return _joined(parts, " and ")
+        case AnyOf(parts):
+            return _joined(parts, " or ") or "never"
+        case Not(part):
+            return f"not ({_shape(part) or 'always'})"
+        case Compare(field, op, value):
+            return f"{field} is null" if value is None else f"{field} {op} ?"
+        case OneOf(field, _):
+            return f"{field} among ?"
+        case Prefix(field, _):
+            return f"{field} starts with ?"
+        case Contains(field, _):
+            return f"{field} contains ?"
+
+
+def _joined(parts: tuple[Where, ...], word: str) -> str:
+    # A part that comes many times over, with other values, makes no other shape.
+    shapes = dict.fromkeys(f"({_shape(part)})" if isinstance(part, AnyOf | AllOf) else _shape(part) for part in parts)
+    return word.join(shapes)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random, SystemRandom
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
@@ -11,7 +12,6 @@ import msgspec
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.commit import THROTTLE_S_MAX, Sender, Unsettled, is_in_history
-from mystira.polyglot.control import stamp_before
 from mystira.polyglot.entity import E, Entity, Event, Stamp
 from mystira.polyglot.events import store_event
 from mystira.polyglot.ids import uuid7
@@ -19,8 +19,8 @@ from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.leadership import Leadership, Term
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.query import EVERYTHING, Order, Query, Scalar, Where
+from mystira.polyglot.shadow import Shadows
 from mystira.polyglot.store import (
-    RECENT_OPS_MAX,
     Conflict,
     DocumentStore,
     Key,
@@ -31,6 +31,7 @@ from mystira.polyglot.store import (
     StoreError,
     Throttled,
 )
+from mystira.polyglot.versions import Staged, next_version
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Works:
         self.sleep = sleep
         self.committed = committed
         self.sender = Sender(documents, relational, self.leadership, clock=clock, pause=self.pause, sleep=sleep)
+        self.shadows = Shadows(documents, relational, random=self.random, sleep=sleep)
         self.remembered: dict[str, Any] = {}
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
@@ -84,7 +86,8 @@ class Works:
         return Work(self, op=op, correlation_id=correlation_id, mark=mark)
 
     async def close(self) -> None:
-        """Let the second writes of commits that were answered already come to their end; nothing is written after."""
+        """Give up shadow reads, and let second writes of commits that were answered end; nothing is written after."""
+        await self.shadows.close()
         await self.sender.close()
         await self.leadership.leave()
 
@@ -150,13 +153,6 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     mark: str = ""
 
 
-class _Staged(msgspec.Struct, frozen=True):
-    collection: Collection[Any]
-    key: Key
-    entity: Entity | None
-    events: tuple[Event, ...]
-
-
 class Work:
     """One unit of work: it changes one aggregate and tells its events, in one commit."""
 
@@ -168,7 +164,7 @@ class Work:
         self._mark = mark
         self._seen: dict[tuple[str, Key], Record | None] = {}
         self._terms: dict[str, Term] = {}
-        self._staged: _Staged | None = None
+        self._staged: Staged | None = None
         self._committed: Record | None = None
 
     @property
@@ -213,13 +209,10 @@ class Work:
         collection = self._works.catalog.of(entity)
         assert partition is not None or collection.partition == "id", f"{collection} needs its {collection.partition}"
         if (await self._term(collection)).control.has_fresh_copy:
-            try:
-                key = Key(id if partition is None else partition, id)
-                record = await self._works.relational.read(collection, key)
-            except StoreError:
-                record = None
-            if record is not None and record.stamp >= at_least:
-                return cast(E | None, record.entity)
+            with suppress(StoreError):
+                record = await self._works.relational.read(collection, Key(id if partition is None else partition, id))
+                if record is not None and record.stamp >= at_least:
+                    return cast(E | None, record.entity)
         return await self.get(entity, id, partition)
 
     async def find_copy(
@@ -234,10 +227,8 @@ class Work:
         collection = self._works.catalog.of(entity)
         if (await self._term(collection)).control.has_fresh_copy:
             query = Query(where=where, order=order, limit=limit + 1, after=after)
-            try:
+            with suppress(StoreError):
                 return self._page(collection, query, await self._works.relational.search(collection, query))
-            except StoreError:
-                return await self.find(entity, where, *order, limit=limit, after=after)
         return await self.find(entity, where, *order, limit=limit, after=after)
 
     async def first(self, entity: type[E], where: Where, *order: Order) -> E | None:
@@ -257,8 +248,10 @@ class Work:
         collection = self._works.catalog.of(entity)
         # One more than asked for tells whether another page follows.
         query = Query(where=where, order=order, limit=limit + 1, after=after)
-        store = self._works.store_of(await self._term(collection))
-        records = await store.search(collection, query)
+        term = await self._term(collection)
+        records = await self._works.store_of(term).search(collection, query)
+        if term.control.shadow:
+            self._works.shadows.sample_page(collection, term.control, query, records)
         for record in records:
             self._seen.setdefault((collection.name, record.key), record)
         return self._page(collection, query, records)
@@ -278,13 +271,13 @@ class Work:
         """Stage the new state of one aggregate and the facts that go with it."""
         collection = self._works.catalog.of(type(entity))
         key = Key(collection.partition_of(entity), entity.id)
-        self._stage(_Staged(collection, key, entity, events))
+        self._stage(Staged(collection, key, entity, events))
 
     def remove(self, entity: Entity, *events: Event) -> None:
         """Stage the end of an aggregate: a stamped tombstone takes its place."""
         collection = self._works.catalog.of(type(entity))
         key = Key(collection.partition_of(entity), entity.id)
-        self._stage(_Staged(collection, key, None, events))
+        self._stage(Staged(collection, key, None, events))
 
     def emit(self, *events: Event) -> None:
         """Add facts to the aggregate already staged; a fact is told if and only if its aggregate commits."""
@@ -330,17 +323,19 @@ class Work:
     async def _read(self, collection: Collection[Any], key: Key) -> Record | None:
         at = (collection.name, key)
         if at not in self._seen:
-            store = self._works.store_of(await self._term(collection))
-            self._seen[at] = await store.read(collection, key)
+            term = await self._term(collection)
+            record = self._seen[at] = await self._works.store_of(term).read(collection, key)
+            if term.control.shadow:
+                self._works.shadows.sample_key(collection, term.control, key, record)
         return self._seen[at]
 
-    async def _base(self, staged: _Staged) -> Record | None:
+    async def _base(self, staged: Staged) -> Record | None:
         record = await self._read(staged.collection, staged.key)
         if record is None:
             assert staged.entity is not None, "what was never there cannot be removed"
         return record
 
-    def _stage(self, staged: _Staged) -> None:
+    def _stage(self, staged: Staged) -> None:
         before = self._staged
         if before is not None:
             assert (before.collection, before.key) == (staged.collection, staged.key), (
@@ -367,25 +362,11 @@ class Work:
             # Marks may stay longer than needed; an outage of the outbox is no reason to refuse a write.
             return frozenset()
 
-    def _record(self, staged: _Staged, base: Record | None, handled: tuple[str, ...], term: Term) -> Record:
-        control = term.control
-        events = self._events(staged, base.event_seq if base else control.floor)
-        return Record(
-            key=staged.key,
-            entity=staged.entity,
-            stamp=stamp_before(base, control).next(epoch=control.epoch),
-            parent=base.stamp if base else Stamp(),
-            op=self.op,
-            recent_ops=((base.op, *base.recent_ops)[:RECENT_OPS_MAX] if base else ()),
-            schema=staged.collection.schema,
-            handled=handled,
-            event_seq=events[-1].seq if events else (base.event_seq if base else 0),
-            events=((*base.events, *events) if base else events),
-            spilled=base.spilled if base else (),
-            extra=base.extra if base and staged.entity is not None else {},
-        )
+    def _record(self, staged: Staged, base: Record | None, handled: tuple[str, ...], term: Term) -> Record:
+        events = self._events(staged, base.event_seq if base else term.control.floor)
+        return next_version(staged, base, term.control, op=self.op, handled=handled, events=events)
 
-    def _events(self, staged: _Staged, seq: int) -> tuple[StoredEvent, ...]:
+    def _events(self, staged: Staged, seq: int) -> tuple[StoredEvent, ...]:
         return tuple(
             store_event(
                 event, seq=seq + at, event_id=self.new_id(), occurred_at=self.now, correlation_id=self.correlation_id

@@ -13,20 +13,20 @@ from mystira.polyglot.stores.postgres.connections import Connections
 FENCE_LOCK = 1717923427
 """Half of the advisory lock's key, the collection's hash is the other; the functions of revision 0004 use it too."""
 
-COLUMNS = "phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor, purged"
+COLUMNS = "phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor, purged, shadow"
 
 _READ = f"SELECT collection, {COLUMNS} FROM polyglot.control WHERE collection = $1"  # noqa: S608 - a constant.
 
 _READ_ALL = f"SELECT collection, {COLUMNS} FROM polyglot.control"  # noqa: S608 - a constant.
 
 _DECLARE = f"""
-INSERT INTO polyglot.control (collection, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO polyglot.control (collection, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (collection) DO NOTHING
 """  # noqa: S608 - the columns are a constant.
 
 _CHANGE = f"""
-UPDATE polyglot.control SET ({COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-WHERE collection = $1 AND n = $13 RETURNING 1
+UPDATE polyglot.control SET ({COLUMNS}) = ROW ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+WHERE collection = $1 AND n = $14 RETURNING 1
 """  # noqa: S608 - the columns are a constant.
 
 _NOTE = """
@@ -62,7 +62,7 @@ async def read_controls(connections: Connections) -> list[Control]:
 
 def control_of_row(row: Sequence[Any]) -> Control:
     """Return the control state of a row that holds the collection's name, then COLUMNS."""
-    name, phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor, purged = row
+    name, phase, n, epoch, state, copying, complete, target, coordinator, deadline, floor, purged, shadow = row
     return Control(
         id=name,
         phase=Phase(phase),
@@ -76,6 +76,7 @@ def control_of_row(row: Sequence[Any]) -> Control:
         deadline=deadline,
         floor=floor,
         purged=purged,
+        shadow=shadow,
     )
 
 
@@ -149,6 +150,7 @@ def _values(control: Control) -> tuple[Any, ...]:
         control.deadline,
         control.floor,
         control.purged,
+        control.shadow,
     )
 
 

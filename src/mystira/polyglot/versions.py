@@ -1,0 +1,45 @@
+"""What a unit of work stages, and the version of a record that comes of it. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import Control, stamp_before
+from mystira.polyglot.entity import Entity, Event, Stamp
+from mystira.polyglot.store import RECENT_OPS_MAX, Key, Record, StoredEvent
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """The change of one aggregate, and the facts that go with it; without an entity it ends."""
+
+    collection: Collection[Any]
+    key: Key
+    entity: Entity | None
+    events: tuple[Event, ...]
+
+
+def next_version(
+    staged: Staged,
+    base: Record | None,
+    control: Control,
+    *,
+    op: str,
+    handled: tuple[str, ...],
+    events: tuple[StoredEvent, ...],
+) -> Record:
+    """Return the record that follows `base` under this control state."""
+    return Record(
+        key=staged.key,
+        entity=staged.entity,
+        stamp=stamp_before(base, control).next(epoch=control.epoch),
+        parent=base.stamp if base else Stamp(),
+        op=op,
+        recent_ops=((base.op, *base.recent_ops)[:RECENT_OPS_MAX] if base else ()),
+        schema=staged.collection.schema,
+        handled=handled,
+        event_seq=events[-1].seq if events else (base.event_seq if base else 0),
+        events=((*base.events, *events) if base else events),
+        spilled=base.spilled if base else (),
+        extra=base.extra if base and staged.entity is not None else {},
+    )
