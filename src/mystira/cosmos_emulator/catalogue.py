@@ -60,20 +60,9 @@ class Container(NamedTuple):
     ttl: int | None
     ranges: tuple[Range, ...]
 
-    @property
-    def name(self) -> str:
-        """The link by names."""
-        return f"dbs/{self.database.id}/colls/{self.id}"
-
-    @property
-    def resource(self) -> Rid:
-        """The resource id."""
-        return Rid(self.database.rid, self.rid)
-
-    @property
-    def link(self) -> str:
-        """The link by resource ids."""
-        return f"dbs/{Rid(self.database.rid)}/colls/{self.resource}/"
+    resource: Rid
+    name: str
+    link: str
 
     def shown(self) -> dict[str, Any]:
         """Return its JSON."""
@@ -212,10 +201,13 @@ class Catalogue:
         rid, name, text, version, ts = found
         kept = decode(text)
         key = definition(kept["partitionKey"])
-        living = ranges.living(self.connection, rid)
-        return Container(
-            rid, database, name, kept, version, ts, key, _unique_keys(kept), kept.get("defaultTtl"), living
-        )
+        unique, living = _unique_keys(kept), ranges.living(self.connection, rid)
+        resource = Rid(database.rid, rid)
+        # Answers carry the link by names in a header, which has room for ASCII only.
+        by_name = f"dbs/{database.id}/colls/{name}".encode("ascii", "backslashreplace").decode()
+        link = f"dbs/{Rid(database.rid)}/colls/{resource}/"
+        ttl = kept.get("defaultTtl")
+        return Container(rid, database, name, kept, version, ts, key, unique, ttl, living, resource, by_name, link)
 
 
 def _unique_keys(kept: dict[str, Any]) -> tuple[tuple[Path, ...], ...]:

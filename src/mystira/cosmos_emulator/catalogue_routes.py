@@ -5,6 +5,7 @@ from typing import Any
 
 from mystira.cosmos_emulator import offers
 from mystira.cosmos_emulator.catalogue import Catalogue, Container, Database
+from mystira.cosmos_emulator.query_routes import is_query, over
 from mystira.cosmos_emulator.rids import etag
 from mystira.cosmos_emulator.wire import Refusal, Request, Response, answer, decode_object, number
 
@@ -45,8 +46,8 @@ def account(request: Request) -> Response:
 
 def databases(catalogue: Catalogue, request: Request) -> Response:
     """List databases, or create one."""
-    if request.method == "GET":
-        return feed("", "Databases", (database.shown() for database in catalogue.databases()))
+    if request.method == "GET" or is_query(request):
+        return feed("", "Databases", (database.shown() for database in catalogue.databases()), request)
     _only(request, "POST")
     made = catalogue.create_database(decode_object(request.body))
     offers.create(catalogue, made.rid, made.shown()["_self"], request)
@@ -64,9 +65,9 @@ def one_database(catalogue: Catalogue, database: Database, request: Request) -> 
 
 def containers(catalogue: Catalogue, database: Database, request: Request) -> Response:
     """List the containers of a database, or create one."""
-    if request.method == "GET":
+    if request.method == "GET" or is_query(request):
         found = (container.shown() for container in catalogue.containers(database))
-        return feed(database.shown()["_rid"], "DocumentCollections", found)
+        return feed(database.shown()["_rid"], "DocumentCollections", found, request)
     _only(request, "POST")
     made = catalogue.create_container(database, decode_object(request.body))
     offers.create(catalogue, made.rid, made.link, request)
@@ -98,9 +99,9 @@ def ranges(container: Container, request: Request) -> Response:
     return answer(200, body, {"etag": tag, "x-ms-item-count": str(len(found))})
 
 
-def feed(rid: str, kind: str, found: Iterable[dict[str, Any]]) -> Response:
-    """Return a list of resources, whole."""
-    listed = list(found)
+def feed(rid: str, kind: str, found: Iterable[dict[str, Any]], request: Request) -> Response:
+    """Return a list of resources, whole, or what a query finds in it."""
+    listed = over(found, request) if is_query(request) else list(found)
     return answer(200, {"_rid": rid, kind: listed, "_count": len(listed)}, {"x-ms-item-count": str(len(listed))})
 
 

@@ -2,12 +2,14 @@
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from mystira.cosmos_emulator import rids
 from mystira.cosmos_emulator.catalogue import Container, checked_id
 from mystira.cosmos_emulator.hashing import UNDEFINED
 from mystira.cosmos_emulator.partition import value_at
 from mystira.cosmos_emulator.rids import Rid
-from mystira.cosmos_emulator.wire import Refusal, decode, encode
+from mystira.cosmos_emulator.wire import Refusal, encode
 
 BYTES_MAX = 2 * 1024 * 1024
 SYSTEM = ("_rid", "_self", "_etag", "_attachments", "_ts", "_lsn", "_metadata")
@@ -70,7 +72,7 @@ def shown(container: Container, item: Item, extra: bytes = b"") -> bytes:
 def opened(container: Container, item: Item) -> dict[str, Any]:
     """Return an item as queries see it."""
     rid = str(Rid(container.database.rid, container.rid, item.doc))
-    document: dict[str, Any] = decode(item.body)
+    document: dict[str, Any] = msgspec.json.decode(item.body)
     document.update(
         _rid=rid,
         _self=f"{container.link}docs/{rid}/",

@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from mystira.cosmos_emulator import admin, batches, catalogue_routes, feed_routes, item_routes, offers, signing
+from mystira.cosmos_emulator import (
+    admin,
+    batches,
+    catalogue_routes,
+    feed_routes,
+    item_routes,
+    offers,
+    query_plans,
+    query_routes,
+    signing,
+)
 from mystira.cosmos_emulator.catalogue import Catalogue, Container
 from mystira.cosmos_emulator.faults import CONNECTION_LOST, Faults, refusal
 from mystira.cosmos_emulator.schema import Unusable, open_storage
@@ -84,7 +94,7 @@ class Endpoint:
             case ("dbs",):
                 return catalogue_routes.databases(self._catalogue, request)
             case ("offers",):
-                return catalogue_routes.feed("", "Offers", offers.every(self._catalogue))
+                return catalogue_routes.feed("", "Offers", offers.every(self._catalogue), request)
             case ("offers", name):
                 return offers.one(self._catalogue, name, request)
             case ("dbs", database, *rest):
@@ -128,6 +138,10 @@ class Endpoint:
             return feed_routes.items(self._catalogue, container, request)
         if request.method != "POST":
             raise Refusal(405, f"{request.method} is not possible here.")
+        if request.says("x-ms-cosmos-is-query-plan-request"):
+            return query_plans.plan(request)
+        if query_routes.is_query(request):
+            return query_routes.query(self._catalogue, container, request)
         if request.says("x-ms-cosmos-is-batch-request"):
             return batches.batch(self._catalogue, container, request)
         return item_routes.create_item(self._catalogue, container, request)
@@ -135,15 +149,14 @@ class Endpoint:
 
 def _others(kind: str, request: Request) -> Response:
     if request.method == "GET" and kind in catalogue_routes.EMPTY_FEEDS:
-        return catalogue_routes.feed("", catalogue_routes.EMPTY_FEEDS[kind], ())
+        return catalogue_routes.feed("", catalogue_routes.EMPTY_FEEDS[kind], (), request)
     raise Refusal(400, f"This endpoint keeps items; it has no {kind}.")
 
 
 def _request(scope: dict[str, Any], body: bytes) -> Request:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    segments = tuple(
-        unquote_to_bytes(part).decode(errors="surrogateescape") for part in scope["raw_path"].split(b"/") if part
-    )
+    parts = scope["raw_path"].split(b"/")
+    segments = tuple(unquote_to_bytes(part).decode(errors="surrogateescape") for part in parts if part)
     base = f"{scope['scheme']}://{headers.get('host', 'localhost')}"
     return Request(scope["method"], segments, headers, body, base)
 

@@ -52,7 +52,7 @@ def listed(
     headers = {
         "x-ms-item-count": str(len(texts)),
         "x-ms-session-token": feeds.session(last_position(catalogue.connection, container), *among),
-        "x-ms-alt-content-path": container.name.encode("ascii", "backslashreplace").decode(),
+        "x-ms-alt-content-path": container.name,
         "x-ms-content-path": str(container.resource),
         **more,
     }

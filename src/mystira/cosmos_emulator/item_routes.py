@@ -61,7 +61,7 @@ def headers(container: Container, lsn: int, place: str, etag: str | None = None)
     where = feeds.range_of(container, place)
     found = {
         "x-ms-session-token": feeds.session(lsn, where),
-        "x-ms-alt-content-path": container.name.encode("ascii", "backslashreplace").decode(),
+        "x-ms-alt-content-path": container.name,
         "x-ms-content-path": str(container.resource),
         "x-ms-documentdb-partitionkeyrangeid": str(where.id),
         "lsn": str(lsn),

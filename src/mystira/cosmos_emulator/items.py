@@ -5,10 +5,10 @@ from typing import Any, NamedTuple, cast
 
 import apsw
 
-from mystira.cosmos_emulator import charges
+from mystira.cosmos_emulator import charges, sql
 from mystira.cosmos_emulator.catalogue import Catalogue, Container
 from mystira.cosmos_emulator.changes import Kind, note
-from mystira.cosmos_emulator.documents import Item, checked, deadline, packed, unique_values
+from mystira.cosmos_emulator.documents import Item, checked, deadline, opened, packed, unique_values
 from mystira.cosmos_emulator.partition import Key, of_document, text_of
 from mystira.cosmos_emulator.patching import patched
 from mystira.cosmos_emulator.schema import row, rows
@@ -93,6 +93,7 @@ def perform(commit: Commit, where: Partition, asked: Operation) -> Outcome:
         remove(commit, item, Kind.DELETE)
         return Outcome(204, None, charges.deleting(len(item.body)))
     if asked.kind == "Patch":
+        _check_condition(where.container, item, asked.content.get("condition"))
         fixed = {("id",), *where.container.key.paths}
         document = patched(decode(item.body), asked.content, fixed)
         check(document, "The patched item")
@@ -133,6 +134,18 @@ def _check_version(asked: Operation, item: Item) -> None:
     expected = asked.if_match
     if expected not in (None, "*", item.etag) or asked.if_none_match in ("*", item.etag):
         raise Refusal(412, f"The item {item.id} has another version now: read it again. It is {item.etag}.")
+
+
+def _check_condition(container: Container, item: Item, condition: Any) -> None:
+    """Refuse to patch an item that does not fulfil a condition such as FROM c WHERE c.stock > 0."""
+    if condition is None:
+        return
+    try:
+        fulfilled = sql.matches(sql.parse_condition(str(condition)), opened(container, item))
+    except sql.SqlError as error:
+        raise Refusal(400, f"Syntax error in the condition: {error}") from None
+    if not fulfilled:
+        raise Refusal(412, f"The item {item.id} does not fulfil the condition {condition}.", 1110)
 
 
 def _create(commit: Commit, where: Partition, document: dict[str, Any]) -> Outcome:

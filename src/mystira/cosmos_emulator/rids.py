@@ -13,13 +13,14 @@ class Rid(NamedTuple):
     item: int = 0
 
     def __str__(self) -> str:
-        text = self.database.to_bytes(4, "big")
-        if self.container:
-            text += self.container.to_bytes(4, "big")
         if self.item:
-            text += self.item.to_bytes(8, "big")
+            raw = (self.database << 96 | self.container << 64 | self.item).to_bytes(16, "big")
+        elif self.container:
+            raw = (self.database << 32 | self.container).to_bytes(8, "big")
+        else:
+            raw = self.database.to_bytes(4, "big")
         # A slash would end a segment of the path, so the service writes a dash.
-        return base64.b64encode(text).decode().replace("/", "-")
+        return binascii.b2a_base64(raw, newline=False).decode().replace("/", "-")
 
 
 def parse(text: str) -> Rid | None:
