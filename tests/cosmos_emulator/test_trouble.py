@@ -160,7 +160,7 @@ HEADERS = {
     "if-none-match": ["*", '"7"', "x", "9" * 20],
     "a-im": ["Incremental Feed", "Full-Fidelity Feed", "x"],
     "x-ms-max-item-count": ["1", "-1", "0", "x", "9" * 30],
-    "x-ms-continuation": ["{}", '{"after":1}', '{"after":-1}', '{"after":[]}', "x", "[1]"],
+    "x-ms-continuation": ['{"taken":1}', '{"skip":1}', '{"after":1}', '{"after":-1}', '{"after":[]}', "x", "[1]"],
     "x-ms-documentdb-is-upsert": ["True", "x"],
     "x-ms-documentdb-partitionkeyrangeid": ["0", "9", "x", ""],
     "x-ms-start-epk": ["", "00", "FF", "x"],
@@ -169,6 +169,10 @@ HEADERS = {
     "x-ms-cosmos-batch-atomic": ["True"],
     "x-ms-session-token": ["0:-1#999", "x", "0:-1#x", "²:-1#²"],
     "if-modified-since": ["x", "Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 99999 08:49:37 GMT"],
+    "x-ms-documentdb-isquery": ["True", "True"],
+    "x-ms-cosmos-is-query-plan-request": ["True"],
+    "x-ms-documentdb-query-enablecrosspartition": ["True"],
+    "content-type": ["application/query+json", "application/sql"],
     "x-ms-offer-throughput": ["400", "x", "-1"],
 }
 SOME_HEADERS = st.lists(
@@ -190,6 +194,21 @@ BODIES = st.one_of(
             optional={"id": JSON, "resourceBody": JSON, "ifMatch": JSON, "partitionKey": JSON},
         )
     ).map(lambda value: json.dumps(value).encode()),
+    st.builds(
+        lambda words, value: json.dumps({"query": words, "parameters": [{"name": "@p", "value": value}]}).encode(),
+        st.sampled_from(
+            [
+                "SELECT * FROM c WHERE c.id = @p",
+                "SELECT TOP @p * FROM c",
+                "SELECT VALUE COUNT(@p) FROM c",
+                "SELECT * FROM c ORDER BY c[@p] OFFSET @p LIMIT 1",
+                "SELECT c.tenant, SUM(@p) FROM c GROUP BY c.tenant",
+                "SELECT * FROM c WHERE c.tenant = @p AND RegexMatch(c.id, @p)",
+                "SELECT @p.x[@q] FROM",
+            ]
+        ),
+        JSON,
+    ),
     st.binary(max_size=20),
     st.just(b"[" * 5000),
     st.just(b'{"id":"\\ud800"}'),

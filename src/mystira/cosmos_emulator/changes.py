@@ -38,11 +38,12 @@ class Scope(NamedTuple):
 
     def where(self, container: int) -> tuple[str, tuple[Any, ...]]:
         """Return the condition in SQL and what it needs."""
+        where, given = "container = ?", (container,)
         if self.pk is not None:
-            return "container = ? AND pk = ?", (container, self.pk)
-        if (self.low, self.high) == ("", "FF"):
-            return "container = ?", (container,)
-        return "container = ? AND place >= ? AND place < ?", (container, self.low, self.high)
+            where, given = f"{where} AND pk = ?", (*given, self.pk)
+        if (self.low, self.high) != ("", "FF"):
+            where, given = f"{where} AND place >= ? AND place < ?", (*given, self.low, self.high)
+        return where, given
 
 
 class Page(NamedTuple):

@@ -70,7 +70,7 @@ def value_at(document: Mapping[str, Any], path: Path) -> Any:
 
 def of_document(defined: Definition, document: Mapping[str, Any]) -> Key:
     """Return the partition key that a document has."""
-    return tuple(_component(value_at(document, path)) for path in defined.paths)
+    return tuple(component(value_at(document, path)) for path in defined.paths)
 
 
 def of_header(defined: Definition, header: str | None) -> Key:
@@ -93,10 +93,11 @@ def prefix_of_header(header: str | None) -> Key | None:
     found = decode(header, "The header x-ms-documentdb-partitionkey")
     if not isinstance(found, list):
         raise Refusal(400, 'The header x-ms-documentdb-partitionkey must be a JSON array such as ["tenant"].')
-    return tuple(_component(value) for value in cast("list[Any]", found))
+    return tuple(component(value) for value in cast("list[Any]", found))
 
 
-def _component(value: Any) -> Component:
+def component(value: Any) -> Component:
+    """Return a JSON value as a component of a key, or refuse."""
     if isinstance(value, str):
         if len(value.encode()) > BYTES_MAX:
             raise Refusal(400, f"A partition key may have {BYTES_MAX} bytes; this one is longer.")

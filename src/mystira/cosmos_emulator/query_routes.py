@@ -12,14 +12,15 @@ from mystira.cosmos_emulator.changes import Scope, last_position
 from mystira.cosmos_emulator.documents import Item, opened
 from mystira.cosmos_emulator.feed_routes import listed, page_size, position
 from mystira.cosmos_emulator.items import ITEMS, expire
+from mystira.cosmos_emulator.partition import component, text_of
 from mystira.cosmos_emulator.schema import rows, transaction
-from mystira.cosmos_emulator.sql.syntax import is_grouped
 from mystira.cosmos_emulator.wire import Refusal, Request, Response, decode_object, encode
 
 NEEDS_PLAN = 1004
 BYTES_MAX = 4 * 1024 * 1024
 # So many items are looked at in one go: setting a query up costs more than looking at a few items too many.
 CHUNK = 256
+IDS_MAX = 500
 
 
 class Asked(NamedTuple):
@@ -31,9 +32,7 @@ class Asked(NamedTuple):
     @property
     def streams(self) -> bool:
         """Whether each result comes from one item, whatever the others are."""
-        select = self.query.select
-        cut = any(limit is not None for limit in (select.top, select.offset, select.limit))
-        return not (cut or select.distinct or select.order_by or is_grouped(select))
+        return not sql.features(self.query)
 
 
 class Page(NamedTuple):
@@ -54,10 +53,11 @@ def query(catalogue: Catalogue, container: Container, request: Request) -> Respo
         expire(catalogue, container)
     feeds.check_session(request, last_position(catalogue.connection, container))
     begin, count = position(request), page_size(request)
+    items = _items(catalogue, container, scope, asked, begin.get("after", 0))
     if asked.streams:
-        page = _streamed(catalogue, container, scope, asked, begin, count)
+        page = _streamed(container, asked, items, begin.get("skip", 0), count)
     else:
-        page = _whole(asked, [opened(container, item) for item in _items(catalogue, container, scope, 0)], begin, count)
+        page = _whole(asked, [opened(container, item) for item in items], begin.get("taken", 0), count)
     texts = [encode(result) for result in page.results]
     more = {"x-ms-continuation": json.dumps(page.next, separators=(",", ":"))} if page.next else {}
     charge = charges.querying(page.looked_at, sum(len(text) for text in texts))
@@ -121,14 +121,10 @@ def _check_whole(asked: Asked, request: Request) -> None:
         raise Refusal(400, "The results of the ranges must be put together: ask for the plan.", NEEDS_PLAN)
 
 
-def _streamed(
-    catalogue: Catalogue, container: Container, scope: Scope, asked: Asked, begin: dict[str, int], count: int
-) -> Page:
-    """Look at items in order until the page is full; `skip` results of the item after `after` were delivered before."""
+def _streamed(container: Container, asked: Asked, items: Iterator[Item], skip: int, count: int) -> Page:
+    """Look at items in order until the page is full; `skip` results of the first one were delivered before."""
     results: list[Any] = []
     looked_at = size = 0
-    skip = begin.get("skip", 0)
-    items = _items(catalogue, container, scope, begin.get("after", 0))
     at_once = min(count, CHUNK)
     while chunk := list(islice(items, at_once)):
         at_once = CHUNK
@@ -159,9 +155,8 @@ def _cut(container: Container, asked: Asked, page: Page, items: Iterator[Item], 
     return Page(results, None, looked_at)
 
 
-def _whole(asked: Asked, documents: list[dict[str, Any]], begin: dict[str, int], count: int) -> Page:
+def _whole(asked: Asked, documents: list[dict[str, Any]], since: int, count: int) -> Page:
     results = _run(asked, documents)
-    since = begin.get("taken", 0)
     until = since + count
     return Page(results[since:until], {"taken": until} if until < len(results) else None, len(documents))
 
@@ -173,7 +168,20 @@ def _run(asked: Asked, documents: list[dict[str, Any]]) -> list[Any]:
         raise refused(error) from None
 
 
-def _items(catalogue: Catalogue, container: Container, scope: Scope, after: int) -> Iterator[Item]:
-    where, given = scope.where(container.rid)
+def _items(catalogue: Catalogue, container: Container, scope: Scope, asked: Asked, after: int) -> Iterator[Item]:
+    """Return the items that can have results, in the order of their creation."""
+    fixed = sql.equalities(asked.query, asked.parameters)
+    where, given = _narrowed(container, scope, fixed).where(container.rid)
+    ids = [value for value in fixed.get(("id",), ()) if isinstance(value, str)]
+    if 0 < len(ids) <= IDS_MAX:
+        where, given = f"{where} AND id IN ({', '.join('?' * len(ids))})", (*given, *ids)
     for found in rows(catalogue.connection, f"{ITEMS} WHERE {where} AND doc > ? ORDER BY doc", *given, after):
         yield Item(*found)
+
+
+def _narrowed(container: Container, scope: Scope, fixed: Mapping[tuple[str, ...], tuple[Any, ...]]) -> Scope:
+    """Return the logical partition where the query itself says which one, or what the request says."""
+    values = [fixed.get(path, ()) for path in container.key.paths]
+    if scope.pk is not None or any(len(found) != 1 or isinstance(found[0], dict | list) for found in values):
+        return scope
+    return scope._replace(pk=text_of(tuple(component(found[0]) for found in values)))
