@@ -41,9 +41,16 @@ _TALLY = "SELECT kind, count(*) FROM polyglot.verification_difference WHERE run_
 
 _PAGE = """
 SELECT partition, id, kind, leader_stamp, follower_stamp, fields FROM polyglot.verification_difference
-WHERE run_id = $1 {more} AND ($2::text IS NULL OR (partition, id) > ($2, $3::text)) ORDER BY partition, id LIMIT $4
+WHERE run_id = $1 {after} {of_kind} ORDER BY partition, id LIMIT $5
 """
-_PAGES = {True: _PAGE.format(more="AND kind = $5"), False: _PAGE.format(more="AND $5::text IS NULL")}
+# A condition that may be left out is written out both ways: inside one statement it would keep the index from helping.
+_AFTER = {True: "AND (partition, id) > ($2, $3)", False: "AND $2::text IS NULL AND $3::text IS NULL"}
+_OF_KIND = {True: "AND kind = $4", False: "AND $4::text IS NULL"}
+_PAGES = {
+    (after, of_kind): _PAGE.format(after=_AFTER[after], of_kind=_OF_KIND[of_kind])
+    for after in _AFTER
+    for of_kind in _OF_KIND
+}
 
 _text = msgspec.json.Encoder()
 _fields = msgspec.json.Decoder(tuple[FieldDifference, ...])
@@ -101,7 +108,8 @@ class PostgresReports:
         """Return the next differences of a run in the order of their keys."""
         partition, id = (None, None) if after is None else plain_key(after)
         async with self._connections.connection() as connection:
-            rows = await connection.fetch(_PAGES[kind is not None], run_id, partition, id, limit, kind)
+            statement = _PAGES[after is not None, kind is not None]
+            rows = await connection.fetch(statement, run_id, partition, id, kind, limit)
         return [_difference(row) for row in rows]
 
 
