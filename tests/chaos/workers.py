@@ -55,7 +55,7 @@ FLIPS = {
     (Phase.DUAL_WRITE_POSTGRES_READ, Phase.DUAL_WRITE_COSMOS_READ): roll_back,
 }
 # Letters of conflicts wait for a person, and nobody takes backups here.
-ORDERS = Orders(waived=("backup", "dead letters"), hold_s=8.0, refused_max=100_000)
+ORDERS = Orders(waived=("backup", "dead letters", "verification", "scrub"), hold_s=8.0, refused_max=100_000)
 
 
 class Log:

@@ -18,15 +18,18 @@ from mystira.polyglot.journal import DeadLetter, LetterKind
 from mystira.polyglot.leadership import Tempo
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.roster import call_roster
+from mystira.polyglot.scrub import scrub
 from mystira.polyglot.store import Held, Key, OutcomeUnknown, Stamp
 from mystira.polyglot.transition import TransitionAborted, certificates_of
+from mystira.polyglot.verify import Scrutiny
 from tests.polyglot.counting import COUNTERS, Counter, Rig, raise_counter
 from tests.polyglot.moving import DUAL, QUICK, REVERSED, SOMEBODY, Process, assert_equal, tended
 from tests.polyglot.test_phases import Writers
 
 pytestmark = pytest.mark.anyio
 
-NO_BACKUP = Orders(waived=("backup",))
+NO_BACKUP = Orders(waived=("backup", "verification", "scrub"))
+AT_ONCE = Scrutiny(lag_goal_s=0.0, recheck_s=0.01)
 SLOW_LEASES = Tempo(lease_s=3.0, request_s=2.0, drift_s=0.5, hold_s=2.0, poll_s=0.01)
 
 
@@ -149,7 +152,7 @@ async def test_too_many_refused_writes_abort_the_move(rig: Rig, dual: Process) -
                 await asyncio.sleep(0.01)
 
         knocking = asyncio.create_task(knock())
-        orders = Orders(waived=("backup", "dead letters"), refused_max=3, hold_s=20.0)
+        orders = Orders(waived=(*NO_BACKUP.waived, "dead letters"), refused_max=3, hold_s=20.0)
         with pytest.raises(TransitionAborted, match="only 3 may be"):
             await cut_over(other.r, COUNTERS, orders=orders, **SOMEBODY)
         knocking.cancel()
@@ -171,7 +174,12 @@ async def test_every_gate_says_why_it_is_closed_and_what_to_do(rig: Rig, dual: P
     await dual.r.journal.letter_put(letter)
     gates = {gate.name: gate for gate in await look_at_gates(dual.r, COUNTERS, REVERSED)}
     assert set(gates) == {"stores", *GATES}
-    assert {name for name, gate in gates.items() if not gate.passed} == {"dead letters", "backup"}
+    assert {name for name, gate in gates.items() if not gate.passed} == {
+        "dead letters",
+        "backup",
+        "verification",
+        "scrub",
+    }
     assert all(gate.reason for gate in gates.values())
     assert all(gate.advice for gate in gates.values() if not gate.passed)
     with pytest.raises(GateClosed, match="dead letters") as refused:
@@ -182,7 +190,7 @@ async def test_every_gate_says_why_it_is_closed_and_what_to_do(rig: Rig, dual: P
 
 async def test_each_gate_closes_for_its_own_reason(rig: Rig, dual: Process) -> None:
     async def shut() -> set[str]:
-        return {gate.name for gate in closed(await look_at_gates(dual.r, COUNTERS, REVERSED, waived=("backup",)))}
+        return {gate.name for gate in closed(await look_at_gates(dual.r, COUNTERS, REVERSED, waived=NO_BACKUP.waived))}
 
     assert await shut() == set()
     for number in range(1_200):
@@ -205,9 +213,10 @@ async def test_each_gate_closes_for_its_own_reason(rig: Rig, dual: Process) -> N
 async def test_a_backup_opens_its_gate_until_it_is_too_old(rig: Rig, dual: Process) -> None:
     taken = Change(collection=COUNTERS.name, verb="backup", actor="somebody", at=dual.r.clock())
     await dual.r.journal.note(taken)
-    assert not closed(await look_at_gates(dual.r, COUNTERS, REVERSED))
+    other = ("verification", "scrub")
+    assert not closed(await look_at_gates(dual.r, COUNTERS, REVERSED, waived=other))
     later = dual.r._replace(clock=lambda: taken.at + timedelta(hours=25))
-    assert [gate.name for gate in closed(await look_at_gates(later, COUNTERS, REVERSED))] == ["backup"]
+    assert [gate.name for gate in closed(await look_at_gates(later, COUNTERS, REVERSED, waived=other))] == ["backup"]
 
 
 async def test_a_gate_that_does_not_exist_cannot_be_waived(rig: Rig, dual: Process) -> None:
@@ -225,7 +234,7 @@ async def test_a_plan_changes_nothing(rig: Rig, dual: Process) -> None:
 async def test_what_was_waived_is_said_in_the_certificate(rig: Rig, dual: Process) -> None:
     async with tended(dual):
         certificate = await cut_over(dual.r, COUNTERS, orders=NO_BACKUP, **SOMEBODY)
-    assert [gate.name for gate in certificate.gates if gate.waived] == ["backup"]
+    assert [gate.name for gate in certificate.gates if gate.waived] == ["verification", "scrub", "backup"]
     assert certificate.actor == SOMEBODY["actor"]
     assert set(certificate.frontier) == set(await rig.sqlite.feed_ranges(COUNTERS))
 
@@ -269,7 +278,32 @@ async def test_a_certificate_left_out_of_the_chain_is_missed(rig: Rig, dual: Pro
 async def test_the_copy_is_open_again_after_an_abort(rig: Rig, dual: Process) -> None:
     await rig.sqlite.write(COUNTERS, *await _doctored(rig, "c0"))
     with pytest.raises(TransitionAborted):
-        await cut_over(dual.r, COUNTERS, orders=Orders(waived=("backup",), hold_s=1.0), **SOMEBODY)
+        await cut_over(dual.r, COUNTERS, orders=Orders(waived=NO_BACKUP.waived, hold_s=1.0), **SOMEBODY)
     copy = await read_copy(rig.sqlite, COUNTERS.name)
     assert copy is not None and control_of(copy).state is State.OPEN
     await dual.works.run(raise_counter, kind=Counter, id="a", by=1, key="after")
+
+
+async def test_verification_and_a_scrub_open_their_gates_until_something_differs(rig: Rig, dual: Process) -> None:
+    async def shut() -> set[str]:
+        return {gate.name for gate in closed(await look_at_gates(dual.r, COUNTERS, REVERSED, waived=("backup",)))}
+
+    assert await shut() == {"verification", "scrub"}
+    await scrub(dual.r, COUNTERS, scrutiny=AT_ONCE, **SOMEBODY)
+    assert await shut() == set()
+    async with rig.postgres.connection() as connection:
+        await connection.execute(f'UPDATE "{COUNTERS.table}" SET value = value + 1 WHERE id = $1', "c3")
+    await scrub(dual.r, COUNTERS, scrutiny=AT_ONCE, **SOMEBODY)
+    assert await shut() == {"verification"}
+
+
+async def test_a_constraint_that_was_never_checked_closes_its_gate(rig: Rig, dual: Process) -> None:
+    async with rig.postgres.connection() as connection:
+        await connection.execute(f'ALTER TABLE "{COUNTERS.table}" ADD CONSTRAINT later CHECK (value > -9) NOT VALID')
+    try:
+        gates = {gate.name: gate for gate in await look_at_gates(dual.r, COUNTERS, REVERSED)}
+        assert not gates["constraints"].passed
+        assert "later" in gates["constraints"].reason
+    finally:
+        async with rig.postgres.connection() as connection:
+            await connection.execute(f'ALTER TABLE "{COUNTERS.table}" DROP CONSTRAINT later')

@@ -57,6 +57,8 @@ READING = {
     "latest",
     "history",
     "ping",
+    "recent",
+    "unchecked_constraints",
     "positions",
     "standing",
     "relay_pending",

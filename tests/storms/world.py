@@ -49,7 +49,7 @@ FOUL_S, PATIENCE_S = 60.0, 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
 # Letters of conflicts stay until a person decides, and nobody takes backups of a storm.
-ORDERS = Orders(waived=("backup", "dead letters"), hold_s=PHASE_S)
+ORDERS = Orders(waived=("backup", "dead letters", "verification", "scrub"), hold_s=PHASE_S)
 WATCH_S, LOOKS_S = 1.5, (0.05, 0.2, 0.4)
 LAGS_S = 4.0
 CHAOS = (

@@ -3,7 +3,7 @@
 A gate only looks; nothing is changed. An operator may waive one by name: that is said in the certificate.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,15 +12,18 @@ import msgspec
 from mystira.polyglot.backfill import DONE
 from mystira.polyglot.certificate import Gate
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import State
+from mystira.polyglot.control import Change, State
 from mystira.polyglot.journal import LetterFilter
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
+from mystira.polyglot.reports import RunKind
 from mystira.polyglot.store import StoreError
 from mystira.polyglot.syncqueue import SyncQueue, sync_queue
 
 TAIL_STAMPED = 1_000
+REMAPPED = ("start backfill", "map")
+"""Verbs after which what the copy holds has to be reread whole."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +134,44 @@ async def _stamps(looked: _Looked) -> Gate:
     return Gate(name="stamps", passed=not plain, reason=reason, advice=advice)
 
 
+async def _verification(looked: _Looked) -> Gate:
+    reports = await looked.r.relational.reports.recent(looked.collection.name)
+    finished = [report for report in reports if report.finished_at is not None]
+    if not finished:
+        advice = "Verify it: mystira migrate verify."
+        return Gate(name="verification", passed=False, reason="it was never verified", advice=advice)
+    newest = finished[0]
+    reason = f"{newest.differences} differences in the {newest.kind} of {newest.finished_at:%Y-%m-%d %H:%M} UTC"
+    advice = "Repair them, then verify again: mystira migrate repair." if newest.differences else ""
+    return Gate(name="verification", passed=not newest.differences, reason=reason, advice=advice)
+
+
+async def _scrub(looked: _Looked) -> Gate:
+    reports = await looked.r.relational.reports.recent(looked.collection.name)
+    whole = [report for report in reports if report.kind is RunKind.SCRUB and report.finished_at is not None]
+    changed = [change for verb in REMAPPED for change in await _last(looked, verb)]
+    since = max((change.at for change in changed), default=None)
+    if whole and (since is None or whole[0].started_at >= since):
+        return Gate(name="scrub", passed=True, reason=f"everything was reread from {whole[0].started_at:%Y-%m-%d} on")
+    reason = (
+        f"nothing was reread since the last {changed[0].verb}" if whole and changed else "it was never reread whole"
+    )
+    return Gate(name="scrub", passed=False, reason=reason, advice="Reread everything: mystira migrate verify --scrub.")
+
+
+async def _constraints(looked: _Looked) -> Gate:
+    broken = await looked.r.journal.unchecked_constraints(looked.collection)
+    reason = f"not validated: {', '.join(broken)}" if broken else "all of the table's constraints are validated"
+    advice = "ALTER TABLE ... VALIDATE CONSTRAINT tells what is in their way." if broken else ""
+    return Gate(name="constraints", passed=not broken, reason=reason, advice=advice)
+
+
+async def _last(looked: _Looked, verb: str) -> Sequence[Change]:
+    return await looked.r.journal.history(looked.collection.name, 1, verb)
+
+
 async def _backup(looked: _Looked) -> Gate:
-    taken = await looked.r.journal.history(looked.collection.name, 1, "backup")
+    taken = await _last(looked, "backup")
     oldest = looked.r.clock() - timedelta(hours=looked.limits.backup_hours)
     if taken and taken[0].at >= oldest:
         return Gate(name="backup", passed=True, reason=f"the last one was taken at {taken[0].at:%Y-%m-%d %H:%M} UTC")
@@ -146,5 +185,8 @@ GATES: dict[str, Callable[[_Looked], Awaitable[Gate]]] = {
     "lag": _lag,
     "dead letters": _letters,
     "stamps": _stamps,
+    "verification": _verification,
+    "scrub": _scrub,
+    "constraints": _constraints,
     "backup": _backup,
 }

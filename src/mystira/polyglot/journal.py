@@ -160,6 +160,10 @@ class Journal(Protocol):
         """Return what was done to a collection, the newest first; one verb only, if it is named."""
         ...
 
+    async def unchecked_constraints(self, collection: Collection[Any]) -> Sequence[str]:
+        """Return the constraints of the collection's table that its rows were not checked against."""
+        ...
+
     async def acknowledge(self, name: str, n: int, writer: str, refused: int) -> None:
         """Keep that a writer has stood down for the drain at `n`, and how many writes it has refused since."""
         ...

@@ -44,6 +44,10 @@ INSERT INTO polyglot.acknowledgement AS at (collection, writer, n, refused) VALU
 ON CONFLICT (collection, writer) DO UPDATE SET n = $3, refused = $4 WHERE at.n <= $3
 """
 
+_UNCHECKED = """
+SELECT conname FROM pg_constraint WHERE conrelid = to_regclass(quote_ident($1)) AND NOT convalidated ORDER BY conname
+"""
+
 _ACKNOWLEDGED = "SELECT writer, refused FROM polyglot.acknowledgement WHERE collection = $1 AND n = $2"
 
 
@@ -118,6 +122,12 @@ async def history(connections: Connections, name: str, limit: int, verb: str | N
     async with connections.connection() as connection:
         found = await connection.fetch(_HISTORY, name, limit, verb)
     return [Change(**{**row, "details": msgspec.json.decode(row["details"])}) for row in found]
+
+
+async def unchecked_constraints(connections: Connections, table: str) -> list[str]:
+    """Return the constraints of a table that its rows were not checked against."""
+    async with connections.connection() as connection:
+        return [row["conname"] for row in await connection.fetch(_UNCHECKED, table)]
 
 
 async def acknowledge(connections: Connections, name: str, n: int, writer: str, refused: int) -> None:

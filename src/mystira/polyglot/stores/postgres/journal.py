@@ -61,6 +61,10 @@ class PostgresJournal:
         """Return what was done to a collection, the newest first; one verb only, if it is named."""
         return await controls.history(self._connections, name, limit, verb)
 
+    async def unchecked_constraints(self, collection: Collection[Any]) -> Sequence[str]:
+        """Return the constraints of the collection's table that its rows were not checked against."""
+        return await controls.unchecked_constraints(self._connections, collection.table)
+
     async def acknowledge(self, name: str, n: int, writer: str, refused: int) -> None:
         """Keep that a writer has stood down for the drain at `n`, and how many writes it has refused since."""
         await controls.acknowledge(self._connections, name, n, writer, refused)
