@@ -424,7 +424,8 @@ _LEAKED: list[Any] = []
 
 def _close(coro: Any) -> None:
     """Close it, again if a finally block waits for something; one that will never end is kept for good instead."""
-    if getcoroutinestate(coro) == CORO_CREATED:
+    # The end of an asynchronous generator has a task as well, and is no coroutine.
+    if iscoroutine(coro) and hasattr(coro, "cr_running") and getcoroutinestate(coro) == CORO_CREATED:
         # What it was given to wait for will not begin either, and would complain of that when it is collected.
         for argument in coro.cr_frame.f_locals.values():
             if iscoroutine(argument):
