@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from bench import content, replication, replication_tables, sessions, store, web
+from bench import content, cutovers, replication, replication_tables, sessions, store, web
 from bench.measuring import Latency, Row, Taken
 
 HERE = Path(__file__).parent
@@ -20,7 +20,7 @@ SIZES, MILLION = (10_000, 100_000), 1_000_000
 
 
 def main(only: str = "", *options: str) -> None:
-    """Run every measurement, or only `rates`, `load`, `imports` or `replication`, and keep the others as they were.
+    """Run every measurement, or only `rates`, `load`, `imports`, `replication` or `cutovers`, and keep the others as they were.
 
     MYSTIRA_TEST_BENCH_S sets the seconds for each (default 10). `replication --million` fills a copy of a million
     documents as well, which takes some minutes; otherwise that line is kept.
@@ -50,12 +50,18 @@ def main(only: str = "", *options: str) -> None:
     if only in ("", "replication"):
         print(f"Measuring {replication.__name__} ...", flush=True)
         kept["replication"] = {**about, **_replication(seconds, kept.get("replication", {}), "--million" in options)}
+    if only in ("", "cutovers"):
+        print(f"Measuring {cutovers.__name__} ...", flush=True)
+        measured = uvloop.run(cutovers.measure())
+        kept["cutovers"] = {**about, **measured._asdict(), "moves": [one._asdict() for one in measured.moves]}
     (HERE / "results.json").write_text(json.dumps(kept, indent=2) + "\n")
     text = table([Row(**row) for row in kept["rows"]], kept)
     text += "\n" + latency_table([Latency(**one) for one in kept["load"]["latencies"]], kept["load"])
     text += "\n" + imports_table([Taken(**one) for one in kept["imports"]["taken"]], kept["imports"])
     if "replication" in kept:
         text += "\n" + replication_tables.tables(kept["replication"])
+    if "cutovers" in kept:
+        text += "\n" + replication_tables.moves_table(kept["cutovers"])
     (HERE / "RESULTS.md").write_text(text)
     print(text)
 

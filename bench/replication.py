@@ -94,24 +94,24 @@ class _Stage(NamedTuple):
 async def measure_filling(sizes: list[int]) -> list[Filled]:
     """Fill copies of these sizes, each in a process of its own."""
     with tempfile.TemporaryDirectory(prefix="mystira-bench-") as name:
-        async with _server(Path(name)) as dsn:
+        async with server(Path(name)) as dsn:
             return [await asyncio.to_thread(backfill.filled, dsn, Path(name), size) for size in sizes]
 
 
 async def measure(seconds: float) -> Measured:
     """Measure saves, reads and lags; takes about seven times `seconds`."""
     with tempfile.TemporaryDirectory(prefix="mystira-bench-") as name:
-        async with _server(Path(name)) as dsn, _stage(dsn, Path(name)) as stage:
+        async with server(Path(name)) as dsn, stage(dsn, Path(name)) as here:
             for number in range(KEYS):
                 for kind in (Paper, Twin):
-                    await stage.works.run(_put, kind, number)
-            saves = [await _saves(stage, seconds)]
-            reads = [await _reads(stage, Path(name), seconds)]
-            return Measured(saves, reads, await _lags(stage, seconds))
+                    await here.works.run(_put, kind, number)
+            saves = [await _saves(here, seconds)]
+            reads = [await _reads(here, Path(name), seconds)]
+            return Measured(saves, reads, await _lags(here, seconds))
 
 
 @asynccontextmanager
-async def _server(folder: Path) -> AsyncGenerator[str]:
+async def server(folder: Path) -> AsyncGenerator[str]:
     (folder / "data").mkdir()
     attached = await attach(folder / "data", print)
     try:
@@ -123,7 +123,7 @@ async def _server(folder: Path) -> AsyncGenerator[str]:
 
 
 @asynccontextmanager
-async def _stage(dsn: str, folder: Path) -> AsyncGenerator[_Stage]:
+async def stage(dsn: str, folder: Path) -> AsyncGenerator[_Stage]:
     connection = await asyncpg.connect(dsn)
     for collection in (PAPERS, TWINS):
         for statement in create_table(collection):
