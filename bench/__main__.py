@@ -20,7 +20,7 @@ SIZES, MILLION = (10_000, 100_000), 1_000_000
 
 
 def main(only: str = "", *options: str) -> None:
-    """Run every measurement, or only `rates`, `load`, `imports`, `replication` or `cutovers`, and keep the others as they were.
+    """Run every measurement, or only one of them (`rates`, `load`, `imports` ...), and keep the others as they were.
 
     MYSTIRA_TEST_BENCH_S sets the seconds for each (default 10). `replication --million` fills a copy of a million
     documents as well, which takes some minutes; otherwise that line is kept.

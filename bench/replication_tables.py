@@ -71,7 +71,7 @@ def moves_table(kept: dict[str, Any]) -> str:
     """Return how long changes of leader held the writers."""
     lines = [
         f"Changes of leader under load, on {kept['date']} ({kept['machine']}): one collection there and back while two",
-        f"processes' worth of writers made {kept['writes']:,} writes. {kept['lost']} acknowledged writes were lost. The",
+        f"processes' worth of writers made {kept['writes']:,} writes. {kept['lost']} acknowledged ones were lost. The",
         f"slowest write took {kept['slowest_s']:.2f} s from the moment it was due, repeats included.",
         "",
         "| What | Moves | Held p50, s | p99 | Most | Refused writes | Goal, p99 |",
