@@ -21,6 +21,7 @@ from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.deadletters import retry_due
+from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.feed import LEASE_S, FeedFollower
 from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
@@ -44,7 +45,9 @@ MIGRATIONS = ROOT / "migrations"
 # Commits that come faster share one round: a hundred rounds a second carry as much as one for each would.
 APART_S = 0.01
 DRAINS_S = 0.2
-BY_CLOCK_S = {"backfill": 2.0, "dead letters": 2.0}
+# Nothing waits for digests, so they go in larger steps.
+DIGESTS_APART_S = 0.25
+BY_CLOCK_S = {"backfill": 2.0, "dead letters": 2.0, "digests": 1.0}
 
 Report = Callable[[str], None]
 
@@ -108,7 +111,7 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
                 step,
                 clock if name in BY_CLOCK_S else platform.wake,
                 idle_s=BY_CLOCK_S.get(name, IDLE_S),
-                apart_s=APART_S,
+                apart_s=DIGESTS_APART_S if name == "digests" else APART_S,
             )
         )
         for name, step in _steps(platform).items()
@@ -140,6 +143,7 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
         "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
         "backfill": Backfiller(r, steady=time.monotonic).step,
         "dead letters": lambda: retry_due(r),
+        "digests": DigestKeeper(r, lease_s=lease_s).step,
         "outbox": OutboxPump(platform.works, r.journal, platform.reactions).step,
     }
 

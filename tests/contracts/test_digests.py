@@ -181,7 +181,7 @@ async def test_of_two_that_count_the_same_page_one_does_nothing(relational: Rela
 async def test_a_page_from_before_a_removal_brings_nothing_back(relational: RelationalStore) -> None:
     await begin(relational, DUAL)
     await show(relational, noted(gone(2), 1), noted(brief(1, id="b"), 2))
-    await relational.digests.take_out(BRIEFS.name, [A])
+    await relational.digests.take_out(BRIEFS.name, [(A, Stamp(0, 2))])
     assert list(await all_members(relational, Side.DOCUMENT, BRIEFS)) == [B]
     with pytest.raises(Conflict):
         await show(relational, noted(gone(2), 3))
@@ -193,9 +193,15 @@ async def test_a_page_from_before_a_removal_brings_nothing_back(relational: Rela
 
 async def test_taking_out_what_is_not_there_changes_no_sum(relational: RelationalStore) -> None:
     await show(relational, noted(brief(1), 1))
-    await relational.digests.take_out(BRIEFS.name, [B, C])
+    await relational.digests.take_out(BRIEFS.name, [(B, Stamp(0, 9)), (C, Stamp(0, 9))])
     await relational.digests.take_out(BRIEFS.name, [])
     assert (await root(relational, Side.DOCUMENT)).number == 1
+
+
+async def test_what_was_written_after_a_removal_stays(relational: RelationalStore) -> None:
+    await show(relational, noted(brief(3), 1))
+    await relational.digests.take_out(BRIEFS.name, [(A, Stamp(0, 2))])
+    assert list(await all_members(relational, Side.DOCUMENT, BRIEFS)) == [A]
 
 
 async def test_forgotten_documents_are_counted_from_the_beginning(relational: RelationalStore) -> None:

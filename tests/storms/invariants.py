@@ -5,6 +5,7 @@ from unittest import mock
 
 from mystira.polyglot import spill
 from mystira.polyglot.control import control_of, read_copy
+from mystira.polyglot.digest import differing
 from mystira.polyglot.journal import LetterKind
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Key
@@ -73,6 +74,16 @@ async def examine(world: World, judge: Process) -> None:
     await queues_are_empty(world, judge)
     effects_happened_once(world)
     await row_and_copy_agree(world)
+    await digests_agree(judge)
+
+
+async def digests_agree(judge: Process) -> None:
+    """What both sides hold alike has equal digests: the documents' count came through all of it."""
+    if COUNTERS.name not in await judge.r.relational.digests.kept():
+        return
+    await judge.keeper.step()
+    async for found in differing(judge.r.relational.digests, COUNTERS):
+        raise broken(f"I10: {found.key} is held alike, and counted as {found.document} and {found.row}")
 
 
 def conflicting_ops(world: World) -> set[str]:

@@ -65,6 +65,11 @@ READING = {
     "letters",
     "backfill",
     "pending",
+    "kept",
+    "fill",
+    "fold",
+    "nodes",
+    "members",
 }
 
 
@@ -343,6 +348,7 @@ class Wires:
     def to_relational(self, name: str) -> Any:
         network = Network(self, "pg", self.relational, name)
         network.__dict__["journal"] = network
+        network.__dict__["digests"] = Network(self, "pg", self.relational.digests, name)
         return network
 
     def freeze(self, name: str, at_least_s: float = 0.3) -> None:

@@ -16,6 +16,7 @@ from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State
 from mystira.polyglot.cutover import Orders, cut_over, roll_back
+from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.entity import Entity, Event, Stamp
 from mystira.polyglot.feed import FeedFollower
@@ -214,6 +215,7 @@ class Process:
         )
         self.relay = ReverseRelay(CATALOG, documents, relational, clock=world.clock, lease_s=1.0)
         self.filler = backfill.Backfiller(self.r, steady=steady, page=2, lease_s=1.0)
+        self.keeper = DigestKeeper(self.r, page=5, lease_s=1.0)
         self.rounds = 0
         self.pump = OutboxPump(self.works, relational, Reactions([Reaction("effect", Raised, hear)]))
 
@@ -252,7 +254,7 @@ class Process:
         if not self.world.filled:
             steps.append(self.filler.step)
         if self.rounds % 4 == 0:
-            steps.append(lambda: deadletters.retry_due(self.r))
+            steps += [lambda: deadletters.retry_due(self.r), self.keeper.step]
         for step in steps:
             try:
                 done += await step()

@@ -27,6 +27,7 @@ from mystira.polyglot.archivefiles import (
 from mystira.polyglot.backfill import DONE
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, Control, State
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import from_document, to_document
 from mystira.polyglot.equality import is_caught_up
 from mystira.polyglot.phases import Phase
@@ -224,7 +225,7 @@ async def _each(r: Replication, collection: Collection[Any], folder: Path, manif
 
 
 async def _remove(r: Replication, collection: Collection[Any], lines: Sequence[bytes], alone: _Alone) -> int:
-    absent: list[Key] = []
+    absent: list[tuple[Key, Stamp]] = []
     done = await _some_together(lines, lambda line: _remove_one(r, collection, line, alone, absent))
     if absent:
         # The feed does not tell of a removal. Once the collection came back, it is counted by what the relay makes.
@@ -234,23 +235,23 @@ async def _remove(r: Replication, collection: Collection[Any], lines: Sequence[b
 
 
 async def _remove_one(
-    r: Replication, collection: Collection[Any], line: bytes, alone: _Alone, absent: list[Key]
+    r: Replication, collection: Collection[Any], line: bytes, alone: _Alone, absent: list[tuple[Key, Stamp]]
 ) -> bool:
     archived = msgspec.json.decode(line)
-    key = from_document(collection, archived, "").key
+    kept = from_document(collection, archived, "")
     try:
-        found = await r.documents.read(collection, key)
+        found = await r.documents.read(collection, kept.key)
     except (ValueError, KeyError, TypeError):
         # Somebody else wrote what cannot be read over it; that is not what was archived.
         return False
     if found is None:
-        absent.append(key)
+        absent.append((kept.key, kept.stamp))
         return False
     if msgspec.json.decode(_line(collection, found)) != archived:
         return False
     if not await _touch(r, alone, lambda: r.documents.remove(collection, found)):
         return False
-    absent.append(key)
+    absent.append((kept.key, kept.stamp))
     return True
 
 

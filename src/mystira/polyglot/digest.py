@@ -84,8 +84,8 @@ class Digests(Protocol):
         """
         ...
 
-    async def take_out(self, name: str, keys: Sequence[Key]) -> None:
-        """Stop counting documents that were removed for good, of which the feed does not tell."""
+    async def take_out(self, name: str, removed: Sequence[tuple[Key, Stamp]]) -> None:
+        """Stop counting documents that were removed for good at these stamps, of which the feed does not tell."""
         ...
 
     async def forget_documents(self, name: str) -> None:

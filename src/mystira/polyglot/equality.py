@@ -10,22 +10,15 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.positions import Stream
 from mystira.polyglot.query import EVERYTHING, LIMIT_MAX, AllOf, OneOf, Query
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.store import Key, RangeGone, Record
-from mystira.polyglot.walking import every_page
+from mystira.polyglot.store import Key, Record
+from mystira.polyglot.walking import ended_ranges, every_page
 
 
 async def is_caught_up(r: Replication, collection: Collection[Any], stream: Stream = Stream.FOLLOW) -> bool:
     """Tell whether a stream's stored positions are at the end of every feed range."""
     positions = await r.journal.positions(collection.name, stream)
-    at = {position.range_id: position.continuation for position in positions}
-    for range_id in await r.documents.feed_ranges(collection):
-        try:
-            page = await r.documents.feed(collection, range_id, at.get(range_id, ""), 1)
-        except RangeGone:
-            return False
-        if page.items:
-            return False
-    return True
+    ranges = await r.documents.feed_ranges(collection)
+    return len(await ended_ranges(r.documents, collection, ranges, positions)) == len(ranges)
 
 
 async def is_equal(r: Replication, collection: Collection[Any]) -> bool:

@@ -7,7 +7,7 @@ neither stamp nor op, and a document that changed meanwhile simply comes by agai
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ import structlog
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, stamp_before
-from mystira.polyglot.journal import Merged, RelationalStore, copied
+from mystira.polyglot.journal import RelationalStore, copied
 from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.positions import Move, RangePosition, Stream
@@ -61,6 +61,10 @@ class Took(NamedTuple):
         return self.carried or int(self.again)
 
 
+Note = Callable[[Collection[Any], Sequence[FeedItem], Move], Awaitable[None]]
+"""What a stream that does not merge does with a page, in one transaction with the move of its position."""
+
+
 class RangeReader:
     """One worker's view of one stream: leases, positions, pages. Without `lease_s` it takes what it finds."""
 
@@ -74,9 +78,11 @@ class RangeReader:
         clock: Callable[[], datetime],
         page: int = PAGE,
         lease_s: float | None = LEASE_S,
+        note: Note | None = None,
     ) -> None:
         self._documents = documents
         self._relational = relational
+        self._note = note
         self._journal = relational.journal
         self._stream = stream
         self._owner = owner
@@ -116,7 +122,7 @@ class RangeReader:
             await self._journal.split_range(collection.name, self._stream, range_id, gone.successors)
             self.forget(at)
             return Took(0, again=True)
-        if page.continuation == position and (page.has_more or self._stream is Stream.FOLLOW):
+        if page.continuation == position and (page.has_more or self._stream is not Stream.BACKFILL):
             # Nothing is new, so nobody needs to know whose range it is: an idle worker costs PostgreSQL nothing.
             return Took(0, page.charge, at_end=not page.has_more)
         if not await self._lease(at):
@@ -129,6 +135,11 @@ class RangeReader:
         """Ask the journal again where a range stands and whose it is."""
         self._positions.pop(at, None)
         self._renew_at.pop(at, None)
+
+    def forget_all(self, name: str) -> None:
+        """Ask the journal again about every range of a collection."""
+        for at in [at for at in self._renew_at if at[0] == name]:
+            self.forget(at)
 
     async def _lease(self, at: tuple[str, str]) -> bool:
         now = self._clock()
@@ -152,10 +163,9 @@ class RangeReader:
 
     async def _carry(self, collection: Collection[Any], at: tuple[str, str], page: FeedPage) -> Took:
         self._written = 0.0
-        await self._adopt(collection, page.items)
         move = Move(self._stream, at[1], self._positions[at], page.continuation, not page.has_more)
         try:
-            merged = await self._commit(collection, await self._whole(collection, page.items), move)
+            through = await self._commit(collection, page.items, move)
         except Conflict:
             # Another worker has this page; what it stored is where to go on.
             self.forget(at)
@@ -165,7 +175,7 @@ class RangeReader:
             self.forget(at)
             raise
         self._positions[at] = page.continuation
-        await self._prune(collection, page.items, merged.through)
+        await self._prune(collection, page.items, through)
         return Took(len(page.items), page.charge + self._written)
 
     async def _whole(self, collection: Collection[Any], items: Sequence[FeedItem]) -> Sequence[FeedItem]:
@@ -179,8 +189,14 @@ class RangeReader:
             for item in items
         ]
 
-    async def _commit(self, collection: Collection[Any], items: Sequence[FeedItem], move: Move) -> Merged:
-        return await self._journal.merge(collection, [item.record for item in items], self._clock(), move)
+    async def _commit(self, collection: Collection[Any], items: Sequence[FeedItem], move: Move) -> Mapping[Key, int]:
+        """Merge a page, or note it; return how far the events of its keys have been copied."""
+        if self._note is not None:
+            await self._note(collection, items, move)
+            return {}
+        await self._adopt(collection, items)
+        whole = await self._whole(collection, items)
+        return (await self._journal.merge(collection, [item.record for item in whole], self._clock(), move)).through
 
     async def _adopt(self, collection: Collection[Any], items: Sequence[FeedItem]) -> None:
         """Stamp what software without stamps wrote; it comes by again, stamped. Before the position moves on."""
@@ -259,7 +275,10 @@ def after_stripping(stripped: Record, row: Record) -> Record:
 
 
 class FeedFollower:
-    """Follows every collection; several may run at once, in one or in many processes."""
+    """Follows every collection; several may run at once, in one or in many processes.
+
+    Another stream than FOLLOW comes with what it notes of each page.
+    """
 
     def __init__(
         self,
@@ -271,10 +290,13 @@ class FeedFollower:
         owner: str = "follower",
         page: int = PAGE,
         lease_s: float | None = LEASE_S,
+        stream: Stream = Stream.FOLLOW,
+        note: Note | None = None,
     ) -> None:
         self._collections = tuple(collections)
         self._documents = documents
         self._clock = clock
+        self._stream = stream
         # A store may tell cheaply where nothing can be new, so that no range of it needs to be asked.
         self._marks: Callable[[], Awaitable[Mapping[str, Hashable]]] | None = getattr(documents, "marks", None)
         self._rests_at: dict[str, Hashable] = {}
@@ -282,16 +304,23 @@ class FeedFollower:
         self._failures: dict[tuple[str, str], int] = {}
         self._rests_until: dict[tuple[str, str], datetime] = {}
         self._reader = RangeReader(
-            documents, relational, stream=Stream.FOLLOW, owner=owner, clock=clock, page=page, lease_s=lease_s
+            documents, relational, stream=stream, owner=owner, clock=clock, page=page, lease_s=lease_s, note=note
         )
 
-    async def step(self) -> int:
-        """Take one page of every range of every collection; return how many changes came by."""
+    def begin_anew(self, collection: Collection[Any]) -> None:
+        """Look again where the collection's ranges stand: somebody moved their positions."""
+        self._rests_at.pop(collection.name, None)
+        self._reader.forget_all(collection.name)
+
+    async def step(self, among: Container[str] | None = None) -> int:
+        """Take one page of every range of every collection, or of those named; return how many changes came by."""
         # Asked before the ranges are: whatever comes meanwhile has changed the mark by the next step.
         marks: Mapping[str, Hashable] = await self._marks() if self._marks is not None else {}
         seen = 0
         for collection in self._collections:
             name = collection.name
+            if among is not None and name not in among:
+                continue
             if name in marks and self._rests_at.get(name) == marks[name]:
                 continue
             self._at_end.pop(name, None)
@@ -331,4 +360,10 @@ class FeedFollower:
             pause_s = error.retry_after_s
         self._rests_until[at] = self._clock() + timedelta(seconds=pause_s)
         self._reader.forget(at)
-        log.warning("feed_range_failed", collection=at[0], failures=failures, error=f"{type(error).__name__}: {error}")
+        log.warning(
+            "feed_range_failed",
+            collection=at[0],
+            stream=self._stream,
+            failures=failures,
+            error=f"{type(error).__name__}: {error}",
+        )

@@ -21,9 +21,9 @@ from mystira.polyglot.positions import Stream
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.spill import sweep_spills
-from mystira.polyglot.store import Conflict, OutcomeUnknown, RangeGone, Record
+from mystira.polyglot.store import Conflict, OutcomeUnknown, Record
 from mystira.polyglot.transition import wait_for_silence
-from mystira.polyglot.walking import every_page
+from mystira.polyglot.walking import ended_ranges, every_page
 
 OLDER_THAN_S = 30 * 24 * 3600.0
 SPILLS_OLDER_THAN_S = 24 * 3600.0
@@ -65,13 +65,13 @@ async def purge_tombstones(
     if not ready:
         return 0
     row = await _make_way(r, collection, row, max(one.seq for one in ready), actor, why)
-    gone = 0
     # What was looked at before the wait may have been written over since.
-    for one in await _those_ready(r, collection, row, [one.tombstone for one in ready]):
-        gone += await _remove(r, collection, row, one)
-    verb = f"purge {gone} tombstones"
+    again = await _those_ready(r, collection, row, [one.tombstone for one in ready])
+    gone = [one.tombstone for one in again if await _remove(r, collection, row, one)]
+    await _forget_removed(r, collection, gone)
+    verb = f"purge {len(gone)} tombstones"
     await r.journal.note(Change(collection=row.id, verb=verb, actor=actor, why=why, at=r.clock(), n=row.n))
-    return gone
+    return len(gone)
 
 
 async def _refuse(r: Replication, collection: Collection[Any], row: Control) -> None:
@@ -100,17 +100,25 @@ async def _those_ready(
     """Return those that both sides agree on; forget the notes of those that are no tombstones any more."""
     ready: list[_Ready] = []
     outdated: list[Tombstone] = []
+    removed: list[Tombstone] = []
     for tombstone in tombstones:
         document = await r.documents.read(collection, tombstone.key)
         stands = await r.relational.read(collection, tombstone.key)
         leading = document if row.leader is Leader.DOCUMENTS else stands
         if not _is_this(leading, tombstone):
-            outdated.append(tombstone)
+            (removed if document is None else outdated).append(tombstone)
         elif _is_settled(row, tombstone, document, stands) and await _is_told(r, collection, document):
             counted = max(one.event_seq for one in (document, stands) if one is not None)
             ready.append(_Ready(tombstone, document, stands is not None, max(tombstone.stamp.seq, counted)))
+    await _forget_removed(r, collection, removed)
     await r.journal.forget_tombstones(collection.name, [tombstone.key for tombstone in outdated])
     return ready
+
+
+async def _forget_removed(r: Replication, collection: Collection[Any], removed: Sequence[Tombstone]) -> None:
+    """Forget those without a document. The feed tells of no removal, so digests hear it here; after a crash, again."""
+    await r.relational.digests.take_out(collection.name, removed)
+    await r.journal.forget_tombstones(collection.name, [tombstone.key for tombstone in removed])
 
 
 def _is_this(record: Record | None, tombstone: Tombstone) -> bool:
@@ -180,7 +188,9 @@ async def _carry_over(r: Replication, collection: Collection[Any]) -> None:
     while True:
         await follower.follow(collection)
         # The successors of a split go on where it stood, so they have to come to their ends too.
-        ended |= await _at_their_end(r, collection, set(await r.documents.feed_ranges(collection)) - ended)
+        left = set(await r.documents.feed_ranges(collection)) - ended
+        positions = await r.journal.positions(collection.name, Stream.FOLLOW)
+        ended |= await ended_ranges(r.documents, collection, left, positions)
         if ended.issuperset(await r.documents.feed_ranges(collection)):
             return
         if r.clock() >= give_up_at:
@@ -188,31 +198,17 @@ async def _carry_over(r: Replication, collection: Collection[Any]) -> None:
         await r.sleep(r.tempo.poll_s)
 
 
-async def _at_their_end(r: Replication, collection: Collection[Any], ranges: set[str]) -> set[str]:
-    positions = {p.range_id: p.continuation for p in await r.journal.positions(collection.name, Stream.FOLLOW)}
-    ends: set[str] = set()
-    for range_id in ranges:
-        try:
-            page = await r.documents.feed(collection, range_id, positions.get(range_id, ""), 1)
-        except RangeGone:
-            continue
-        if not page.items:
-            ends.add(range_id)
-    return ends
-
-
-async def _remove(r: Replication, collection: Collection[Any], row: Control, one: _Ready) -> int:
-    """Remove one tombstone, the follower's first; return 1 when nothing is left of it."""
+async def _remove(r: Replication, collection: Collection[Any], row: Control, one: _Ready) -> bool:
+    """Remove one tombstone, the follower's first; tell whether nothing is left of it."""
     key, stamp = one.tombstone
     try:
         if row.leader is Leader.RELATIONAL and one.document is not None:
             await r.documents.remove(collection, one.document)
         if one.has_row and not await r.journal.remove_tombstone(collection, key, stamp, row.n):
-            return 0
+            return False
         if row.leader is Leader.DOCUMENTS and one.document is not None:
             await r.documents.remove(collection, one.document)
     except (Conflict, OutcomeUnknown):
         # It was written over at this moment, or a transition began: the next run finds out.
-        return 0
-    await r.journal.forget_tombstones(collection.name, [key])
-    return 1
+        return False
+    return True

@@ -9,6 +9,7 @@ from mystira.polyglot.canonical import LEAF_BITS, digest_of, leaf_of
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control
 from mystira.polyglot.digest import Digested, Node, Noted, Side, add_up
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.store import Conflict, Key, Record
@@ -43,11 +44,13 @@ class MemoryDigests:
             if item.key not in documents or documents[item.key].position < item.position:
                 documents[item.key] = item
 
-    async def take_out(self, name: str, keys: Sequence[Key]) -> None:
-        """Stop counting documents that were removed for good, of which the feed does not tell."""
-        self._removals[name] += bool(keys)
-        for key in keys:
-            self._documents[name].pop(key, None)
+    async def take_out(self, name: str, removed: Sequence[tuple[Key, Stamp]]) -> None:
+        """Stop counting documents that were removed for good at these stamps, of which the feed does not tell."""
+        self._removals[name] += bool(removed)
+        documents = self._documents[name]
+        for key, stamp in removed:
+            if key in documents and documents[key].stamp <= stamp:
+                del documents[key]
 
     async def forget_documents(self, name: str) -> None:
         """Forget all digests of a collection's documents, and the stream's positions: it begins anew."""

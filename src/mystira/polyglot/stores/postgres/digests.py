@@ -53,8 +53,9 @@ WHERE d.position < excluded.position AND (d.stamp, d._digest) <> (excluded.stamp
 """
 
 _TAKE_OUT = """
-DELETE FROM polyglot.document_digests WHERE collection = $1
-  AND (_leaf, partition, id) IN (SELECT * FROM unnest($2::integer[], $3::text[], $4::text[]))
+DELETE FROM polyglot.document_digests AS d
+USING unnest($2::integer[], $3::text[], $4::text[], $5::bigint[]) AS k(leaf, partition, id, stamp)
+WHERE collection = $1 AND d._leaf = k.leaf AND d.partition = k.partition AND d.id = k.id AND d.stamp <= k.stamp
 """
 
 _FORGET = (
@@ -134,16 +135,16 @@ class PostgresDigests:
             if items:
                 await connection.execute(_TAKE, name, *_columns(items))
 
-    async def take_out(self, name: str, keys: Sequence[Key]) -> None:
-        """Stop counting documents that were removed for good, of which the feed does not tell."""
-        if not keys:
+    async def take_out(self, name: str, removed: Sequence[tuple[Key, Stamp]]) -> None:
+        """Stop counting documents that were removed for good at these stamps, of which the feed does not tell."""
+        if not removed:
             return
-        leaves = [leaf_of(key) for key in keys]
+        values = [(leaf_of(key), *key, stamp.packed) for key, stamp in removed]
         async with self._connections.transaction() as connection:
             # From here on no page that still shows them is under way, and the count refuses those that come.
             await connection.execute(_WHILE_NOBODY_TAKES, TAKE_LOCK, name)
             await connection.execute(_COUNT_REMOVAL, name)
-            await connection.execute(_TAKE_OUT, name, leaves, [key.partition for key in keys], [key.id for key in keys])
+            await connection.execute(_TAKE_OUT, name, *map(list, zip(*values, strict=True)))
 
     async def forget_documents(self, name: str) -> None:
         """Forget all digests of a collection's documents, and the stream's positions: it begins anew."""
@@ -173,7 +174,7 @@ class PostgresDigests:
     async def unfilled(self, collection: Collection[Any], limit: int) -> int:
         """Return how many rows are not counted yet, `limit` at most."""
         table = self._rows[collection.name].table
-        statement = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE _leaf IS NULL LIMIT $1) AS some"  # noqa: S608
+        statement = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE _leaf IS NULL LIMIT $1) AS uncounted"  # noqa: S608
         async with self._connections.connection() as connection:
             return await connection.fetchval(statement, limit)
 
