@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from mystira.polyglot.certificate import NotGenuine, as_json, read_certificate, refuse_gaps, sealed
-from mystira.polyglot.control import Change, State, control_of, read_copy
+from mystira.polyglot.control import Change, State, control_of, heal_copy, read_copy
 from mystira.polyglot.cutover import GateClosed, Orders, cut_over, plan_move, roll_back
-from mystira.polyglot.drains import DrainWatch
+from mystira.polyglot.drains import DrainWatch, hear_writers
 from mystira.polyglot.gates import GATES, UnknownGate, closed, look_at_gates
 from mystira.polyglot.journal import DeadLetter, LetterKind
 from mystira.polyglot.leadership import Tempo
@@ -93,6 +93,20 @@ async def test_a_writer_that_stays_silent_is_waited_out_and_has_to_enter_itself_
     await dual.move(COUNTERS, DUAL)
     await silent.works.run(raise_counter, kind=Counter, id="a", by=1, key="y")
     assert "silent" in await call_roster(rig.sqlite, COUNTERS.name)
+
+
+async def test_a_coordinator_that_was_overtaken_strikes_nobody_who_entered_since(rig: Rig, dual: Process) -> None:
+    row = await dual.r.row(COUNTERS)
+    overtaken = row.evolve(n=row.n + 1, state=State.DRAIN, target=REVERSED)
+    since = row.evolve(n=row.n + 2)
+    await dual.r.journal.change(row, since, dual.r.noted("abort", row, since, **SOMEBODY))
+    await heal_copy(rig.sqlite, since)
+    writer = Process(rig, "writer")
+    await writer.works.run(raise_counter, kind=Counter, id="a", by=1, key="x")
+    # It calls the roster only now, long after its drain was ended by somebody else.
+    await hear_writers(dual.r, overtaken)
+    await writer.works.run(raise_counter, kind=Counter, id="a", by=1, key="y")
+    assert (await call_roster(rig.sqlite, COUNTERS.name)).get("writer") == since.n
 
 
 async def test_ghosts_are_struck_before_anybody_is_held(rig: Rig, dual: Process) -> None:

@@ -65,8 +65,16 @@ async def hear_writers(r: Replication, draining: Control) -> Heard:
         answered = await _answered(r, draining, roster)
     silent = {writer: n for writer, n in roster.items() if writer not in answered}
     # Their leases have ended, and for the next one they have to enter themselves again.
-    await strike(r.documents, draining.id, silent)
+    await strike(r.documents, draining.id, {writer: n for writer, n in silent.items() if may_be_struck(n, draining)})
     return Heard(answered=tuple(sorted(answered)), silent=tuple(sorted(silent)))
+
+
+def may_be_struck(entered: int, draining: Control) -> bool:
+    """Tell whether a writer's leases under the version that it entered under have ended with a drain's silence.
+
+    Where somebody else has ended that drain meanwhile, writers have entered under a later version, and go on.
+    """
+    return entered < draining.n
 
 
 async def _answered(r: Replication, draining: Control, roster: Mapping[str, int]) -> set[str]:
