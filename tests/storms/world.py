@@ -28,7 +28,7 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.memory import Document
-from mystira.polyglot.transition import change_phase, end_transition
+from mystira.polyglot.transition import Terms, change_phase, end_transition
 from mystira.polyglot.work import Command, Work, Works
 from tests.storms.loop import StormLoop
 from tests.storms.simulated import Wires, broken
@@ -36,7 +36,7 @@ from tests.storms.simulated import Wires, broken
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-TEMPO = Tempo(lease_s=0.6, request_s=0.9, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
+TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
 OLD = ("old", "older", "oldest")
 NEW = "new"
 WRITTEN = ("a", "a", "a", "a", "a", "b", "b", "c", "d", "old")
@@ -49,6 +49,7 @@ BEGUN = 0.6
 FOUL_S, PATIENCE_S = 60.0, 150.0
 ROUNDS_MAX = 150
 RATE = 0.025
+TERMS = Terms(deadline_s=PHASE_S)
 # Letters of conflicts stay until a person decides, and nobody takes backups of a storm.
 ORDERS = Orders(waived=("backup", "dead letters", "verification", "scrub"), hold_s=PHASE_S)
 WATCH_S, LOOKS_S = 1.5, (0.05, 0.2, 0.4)
@@ -305,12 +306,12 @@ class Process:
 
     async def _go(self, phase: Phase, target: Phase) -> None:
         match phase, target:
-            case Phase.DUAL_WRITE_COSMOS_READ, Phase.DUAL_WRITE_POSTGRES_READ:
+            case Phase.DUAL_WRITE_COSMOS_READ, Phase.DUAL_WRITE_POSTGRES_READ if self.random.random() < 0.3:
                 await cut_over(self.r, COUNTERS, actor="op", why="storm", orders=ORDERS)
             case Phase.DUAL_WRITE_POSTGRES_READ, Phase.DUAL_WRITE_COSMOS_READ:
                 await roll_back(self.r, COUNTERS, actor="op", why="storm", orders=ORDERS)
             case _:
-                await change_phase(self.r, COUNTERS, target, actor="op", why="storm")
+                await change_phase(self.r, COUNTERS, target, actor="op", why="storm", terms=TERMS)
 
     async def _next(self, phase: Phase, drawn: float) -> Phase | None:
         match phase:

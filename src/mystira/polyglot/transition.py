@@ -32,7 +32,7 @@ from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.store import Conflict, OutcomeUnknown, StoreError
+from mystira.polyglot.store import Conflict, OutcomeUnknown, StoreError, Throttled, Unavailable
 
 DEADLINE_S = 60.0
 TRIES = 6
@@ -264,9 +264,17 @@ async def _is_relayed(r: Replication, collection: Collection[Any], relay: Revers
 
 
 async def _until(move: _Move, done: Callable[[], Awaitable[bool]]) -> None:
-    while not await done():
+    while not await _patiently(done):
         await _refuse_overspent(move)
         await move.r.sleep(move.r.tempo.poll_s)
+
+
+async def _patiently(done: Callable[[], Awaitable[bool]]) -> bool:
+    """Ask, and take a store that does not answer for "not yet": the deadline ends it, not one lost packet."""
+    try:
+        return await done()
+    except (Unavailable, Throttled, OutcomeUnknown):
+        return False
 
 
 async def _refuse_overspent(move: _Move) -> None:
