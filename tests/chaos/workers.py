@@ -22,6 +22,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control
 from mystira.polyglot.cutover import Orders, cut_over, roll_back
 from mystira.polyglot.deadletters import retry_due
+from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.loops import Wake, keep_doing
@@ -126,7 +127,8 @@ async def follow(opened: Opened, place: Place, name: str) -> None:
     """Follow the documents."""
     r = opened.r
     follower = FeedFollower(COLLECTIONS, r.documents, r.relational, clock=clock, owner=name, page=50, lease_s=LEASE_S)
-    await _keep_doing(name, follower.step)
+    keeper = DigestKeeper(r, page=50, lease_s=LEASE_S)
+    await asyncio.gather(_keep_doing(name, follower.step), _keep_doing(name, keeper.step))
 
 
 async def deliver(opened: Opened, place: Place, name: str) -> None:

@@ -15,6 +15,7 @@ from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.deadletters import retry_due
+from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.leadership import Leadership, Tempo
@@ -53,6 +54,7 @@ class Process:
         )
         self.relay = ReverseRelay(CATALOG, documents, relational, clock=real_clock, lease_s=0.2)
         self.backfiller = backfill.Backfiller(self.r, steady=monotonic, page=page, lease_s=0.2)
+        self.keeper = DigestKeeper(self.r, page=page, lease_s=0.2)
         self.pump = OutboxPump(self.works, relational.journal, rig.reactions)
         # What a cancelled loop had claimed is free again a minute later.
         self.late_pump = OutboxPump(
@@ -81,7 +83,8 @@ class Process:
 
     async def settle(self) -> None:
         """Carry everything onward until nothing moves."""
-        while await self.follower.step() + await self.relay.step() + await self.late_pump.step():
+        steps = (self.follower.step, self.relay.step, self.late_pump.step, self.keeper.step)
+        while sum([await step() for step in steps]):
             continue
 
     async def verbs(self, collection: Collection[Any]) -> list[str]:
@@ -106,6 +109,7 @@ def _loops(process: Process) -> list[Any]:
         "relay": process.relay.step,
         "pump": process.pump.step,
         "letters": lambda: retry_due(process.r),
+        "digests": process.keeper.step,
         "drains": DrainWatch(process.leadership, process.r.journal).step,
     }
     return [keep_doing(name, step, Wake(), idle_s=0.02) for name, step in steps.items()]

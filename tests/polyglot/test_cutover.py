@@ -23,7 +23,7 @@ from mystira.polyglot.store import Held, Key, OutcomeUnknown, Stamp
 from mystira.polyglot.transition import TransitionAborted, certificates_of
 from mystira.polyglot.verify import Scrutiny
 from tests.polyglot.counting import COUNTERS, Counter, Rig, raise_counter
-from tests.polyglot.moving import DUAL, QUICK, REVERSED, SOMEBODY, Process, assert_equal, tended
+from tests.polyglot.moving import DUAL, QUICK, REVERSED, SOMEBODY, Process, assert_equal, documents_of, tended
 from tests.polyglot.test_phases import Writers
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +41,7 @@ async def dual(rig: Rig) -> Process:
         await process.works.run(raise_counter, kind=Counter, id=f"c{number}", by=1, key=f"first-{number}")
     await process.fill(COUNTERS)
     await process.move(COUNTERS, DUAL)
+    await process.settle()
     return process
 
 
@@ -321,3 +322,25 @@ async def test_a_constraint_that_was_never_checked_closes_its_gate(rig: Rig, dua
     finally:
         async with rig.postgres.connection() as connection:
             await connection.execute(f'ALTER TABLE "{COUNTERS.table}" DROP CONSTRAINT later')
+
+
+async def test_the_certificate_tells_the_digest_of_both_sides(rig: Rig, dual: Process) -> None:
+    async with tended(dual):
+        there = await cut_over(dual.r, COUNTERS, orders=NO_BACKUP, **SOMEBODY)
+        back = await roll_back(dual.r, COUNTERS, orders=NO_BACKUP, **SOMEBODY)
+    assert there.documents is not None and there.documents == there.relational
+    # Seven counters, and the sentinels that the drain left.
+    assert there.documents.count == len(await documents_of(rig, COUNTERS)) > 7
+    assert back.documents == there.documents
+
+
+async def test_what_nobody_has_counted_yet_closes_its_gate(rig: Rig) -> None:
+    process = Process(rig, "one")
+    await process.works.run(raise_counter, kind=Counter, id="c", by=1, key="k")
+    await process.fill(COUNTERS)
+    await process.move(COUNTERS, DUAL)
+    gates = {gate.name: gate for gate in await look_at_gates(process.r, COUNTERS, REVERSED)}
+    assert not gates["digests"].passed and "not counted yet" in gates["digests"].reason
+    await process.settle()
+    gates = {gate.name: gate for gate in await look_at_gates(process.r, COUNTERS, REVERSED)}
+    assert gates["digests"].passed

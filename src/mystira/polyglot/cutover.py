@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.certificate import Certificate, Gate
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State, heal_copy, next_n
+from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.equality import is_caught_up
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.gates import Limits, closed, look_at_gates
@@ -126,8 +128,9 @@ async def _rehearse(r: Replication, collection: Collection[Any], row: Control, a
     if await read_roster(r.documents, row.id):
         await _strike_ghosts(r, row, actor, why)
     follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=None)
+    keeper = DigestKeeper(r._replace(catalog=Catalog([collection])), lease_s=None)
     for _ in range(CATCH_UP_ROUNDS):
-        if not await follower.follow(collection) and await is_caught_up(r, collection):
+        if not await follower.follow(collection) + await keeper.step() and await is_caught_up(r, collection):
             return
 
 

@@ -13,6 +13,7 @@ from mystira.polyglot.backfill import DONE
 from mystira.polyglot.certificate import Gate
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, State
+from mystira.polyglot.digesting import progress
 from mystira.polyglot.journal import LetterFilter
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
@@ -134,6 +135,14 @@ async def _stamps(looked: _Looked) -> Gate:
     return Gate(name="stamps", passed=not plain, reason=reason, advice=advice)
 
 
+async def _digests(looked: _Looked) -> Gate:
+    state = await progress(looked.r, looked.collection)
+    left = f"{state.rows_left} rows and {state.ranges - state.ranges_built} feed ranges are not counted yet"
+    reason = "both sides are counted" if state.is_built else left
+    advice = "" if state.is_built else "Wait: a running service counts them."
+    return Gate(name="digests", passed=state.is_built, reason=reason, advice=advice)
+
+
 async def _verification(looked: _Looked) -> Gate:
     reports = await looked.r.relational.reports.recent(looked.collection.name)
     finished = [report for report in reports if report.finished_at is not None]
@@ -185,6 +194,7 @@ GATES: dict[str, Callable[[_Looked], Awaitable[Gate]]] = {
     "lag": _lag,
     "dead letters": _letters,
     "stamps": _stamps,
+    "digests": _digests,
     "verification": _verification,
     "scrub": _scrub,
     "constraints": _constraints,

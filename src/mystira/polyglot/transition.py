@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from mystira.polyglot.agreement import Comparison
 from mystira.polyglot.certificate import Certificate, Gate, as_json, read_certificate, sealed
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import (
@@ -24,7 +25,7 @@ from mystira.polyglot.control import (
     write_copy,
 )
 from mystira.polyglot.drains import hear_writers
-from mystira.polyglot.equality import is_caught_up, is_equal
+from mystira.polyglot.equality import is_caught_up
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.frontier import Sentinels, has_all_come_through
 from mystira.polyglot.leadership import abort
@@ -177,15 +178,14 @@ async def _to_relational(move: _Move) -> Control:
     heard = await hear_writers(r, draining)
     # Writers are held meanwhile, so it does not wait for whoever has leased a range: the position guards alone.
     follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=None)
-    sentinels = Sentinels(r, collection, draining)
-    await _until(move, lambda: _is_drained(r, collection, follower, sentinels))
+    sentinels, comparison = Sentinels(r, collection, draining), Comparison(r, collection)
+    await _until(move, lambda: _is_drained(r, collection, follower, sentinels, comparison))
     # While the copy drains anyone may reopen it; once it commits, only the row decides.
     await _tell_copy(r, draining.evolve(state=State.COMMITTING))
     flipped = draining.opened(draining.n + 1, phase=draining.target, epoch=next_epoch(draining), complete=True)
     frontier = {range_id: key.id for range_id, key in sentinels.found.items()}
-    certificate = await _certificate(
-        move, flipped, held_from, answered=heard.answered, silent=heard.silent, frontier=frontier
-    )
+    proofs = {"answered": heard.answered, "silent": heard.silent, "frontier": frontier}
+    certificate = await _certificate(move, flipped, held_from, comparison, **proofs)
     return await _flip(move, flipped, certificate)
 
 
@@ -194,11 +194,12 @@ async def _to_documents(move: _Move) -> Control:
     r, collection, draining = move.r, move.collection, move.draining
     held_from = r.clock()
     relay = ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock)
-    await _until(move, lambda: _is_relayed(r, collection, relay))
+    comparison = Comparison(r, collection)
+    await _until(move, lambda: _is_relayed(r, collection, relay, comparison))
     flipped = draining.opened(
         draining.n + 1, phase=draining.target, epoch=next_epoch(draining), copying=True, complete=True
     )
-    return await _flip(move, flipped, await _certificate(move, flipped, held_from), drained=True)
+    return await _flip(move, flipped, await _certificate(move, flipped, held_from, comparison), drained=True)
 
 
 async def _flip(move: _Move, flipped: Control, certificate: Certificate, *, drained: bool = False) -> Control:
@@ -210,7 +211,9 @@ async def _flip(move: _Move, flipped: Control, certificate: Certificate, *, drai
     return flipped
 
 
-async def _certificate(move: _Move, flipped: Control, held_from: datetime, **proofs: Any) -> Certificate:
+async def _certificate(
+    move: _Move, flipped: Control, held_from: datetime, comparison: Comparison, **proofs: Any
+) -> Certificate:
     r, draining = move.r, move.draining
     before = await r.journal.history(draining.id, 1, FLIP)
     certificate = Certificate(
@@ -227,6 +230,8 @@ async def _certificate(move: _Move, flipped: Control, held_from: datetime, **pro
         refused=sum((await r.journal.acknowledged(draining.id, draining.n)).values()),
         gates=move.terms.gates,
         previous=before[0].details.get("seal", "") if before else "",
+        documents=comparison.agreement and comparison.agreement.documents,
+        relational=comparison.agreement and comparison.agreement.relational,
         **proofs,
     )
     return sealed(certificate)
@@ -249,18 +254,18 @@ async def wait_for_silence(r: Replication) -> None:
 
 
 async def _is_drained(
-    r: Replication, collection: Collection[Any], follower: FeedFollower, sentinels: Sentinels
+    r: Replication, collection: Collection[Any], follower: FeedFollower, sentinels: Sentinels, comparison: Comparison
 ) -> bool:
     await follower.follow(collection)
     if not await has_all_come_through(r, collection, sentinels):
         return False
-    return await is_caught_up(r, collection) and await is_equal(r, collection)
+    return await is_caught_up(r, collection) and await comparison.agrees()
 
 
-async def _is_relayed(r: Replication, collection: Collection[Any], relay: ReverseRelay) -> bool:
+async def _is_relayed(r: Replication, collection: Collection[Any], relay: ReverseRelay, comparison: Comparison) -> bool:
     await relay.step(collection.name)
     waiting = await r.journal.relay_pending(collection.name)
-    return waiting.waiting + waiting.parked == 0 and await is_equal(r, collection)
+    return waiting.waiting + waiting.parked == 0 and await comparison.agrees()
 
 
 async def _until(move: _Move, done: Callable[[], Awaitable[bool]]) -> None:
