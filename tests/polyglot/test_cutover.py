@@ -137,6 +137,14 @@ async def test_who_has_stood_down_writes_nothing_until_the_copy_is_open_again(ri
     assert (await dual.r.row(COUNTERS)).n > row.n
 
 
+async def test_nobody_stands_down_on_hearsay_while_the_copy_is_open(rig: Rig, dual: Process) -> None:
+    await dual.works.run(raise_counter, kind=Counter, id="a", by=1, key="x")
+    row = await dual.r.row(COUNTERS)
+    assert not await dual.leadership.stand_down(COUNTERS.name, row.n)
+    assert not await dual.leadership.stand_down(COUNTERS.name, row.n + 1)
+    assert dual.leadership.held(COUNTERS) is not None
+
+
 async def test_who_has_a_write_on_its_way_answers_once_it_cannot_arrive_any_more(rig: Rig, dual: Process) -> None:
     await dual.works.run(raise_counter, kind=Counter, id="a", by=1, key="x")
     coordinator = asyncio.create_task(dual.move(COUNTERS, REVERSED, deadline_s=5.0))
