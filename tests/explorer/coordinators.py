@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from mystira.polyglot.control import Control
 from mystira.polyglot.control import State as Open
+from mystira.polyglot.drains import may_be_struck
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.stores.memory_relational import same_version
 from mystira.polyglot.transition import next_epoch
@@ -40,16 +41,21 @@ def coordinate(world: World, s: State, c: int) -> Iterator[Step]:
         if s.up:
             yield from _starts(world, s, actor, put)
         return
-    yield "dies", put(forget_wait(s, c), actor.idle())
-    if actor.at in GIVES_UP:
-        yield "gives up", put(forget_wait(s, c), actor._replace(at="settle", copy=None, fresh=False))
+    if world.deaths:
+        yield "dies", put(forget_wait(s, c), actor.idle())
+    if world.deaths and actor.at in GIVES_UP:
+        yield (
+            "gives up",
+            put(forget_wait(s, c), actor._replace(at="settle", copy=None, fresh=False, called=frozenset())),
+        )
     if actor.at == "wait":
         yield from _waits(world, s, c)
     elif actor.at in ABORTING:
         yield from abort(world, s, actor, put)
     elif s.up or actor.at not in NEEDS_POSTGRES:
         for told, state, changed in STEPS[actor.at](world, s, actor):
-            state = _begin_wait(world, state, c) if changed.at == "wait" else state
+            if actor.at == "call":
+                state = _begin_wait(world, state, c)
             yield told, put(state, changed)
 
 
@@ -111,14 +117,20 @@ def _write(world: World, s: State, actor: Actor) -> Moves:
     mine = _held(actor.mine)
     written = copy_written(s, mine)
     yield f"moves the copy to {mine.state} {mine.n}", written, _told(world, actor)
-    yield f"moves the copy to {mine.state} {mine.n}, unanswered", written, again
+    if world.deaths:
+        yield f"moves the copy to {mine.state} {mine.n}, unanswered", written, again
 
 
 def _told(world: World, actor: Actor) -> Actor:
     actor = actor._replace(copy=None, fresh=False)
     if _held(actor.mine).state is Open.COMMITTING:
         return actor._replace(at="flip")
-    return actor._replace(at="wait" if world.keeps("R3") else "verify")
+    return actor._replace(at="call" if world.keeps("R3") else "verify")
+
+
+def _call(world: World, s: State, actor: Actor) -> Moves:
+    """roster.call_roster, proved by a conditional write: everybody who can have a write on its way is in it."""
+    yield "calls the roster", s, actor._replace(at="wait", called=s.roster)
 
 
 def _begin_wait(world: World, s: State, c: int) -> State:
@@ -136,14 +148,30 @@ def _begin_wait(world: World, s: State, c: int) -> State:
 
 
 def _waits(world: World, s: State, c: int) -> Iterator[Step]:
-    """Silence is over: lease, longest request and drift have passed. Only a writer that sleeps has not noticed."""
+    """drains.hear_writers: until all who were called stood down, or lease, longest request and drift have passed.
+
+    Only a writer that sleeps has not noticed then.
+    """
     bit = 1 << c
+    actor = s.coordinators[c]
+    n = _held(actor.mine).n
+    silent = frozenset(entry for entry in actor.called if (entry[0], n) not in s.stood_down)
+    if not silent:
+        told = with_coordinator(forget_wait(s, c), c, actor._replace(at="verify", called=frozenset()))
+        yield "has heard from every writer", told
+        return
     awake = s.writers[:-1]
     if any(writer.sent is not None and writer.sent_old & bit for writer in awake):
         return
     quiet = forget_wait(s._replace(writers=tuple(_ended(world, a, bit) for a in s.writers)), c)
-    actor = s.coordinators[c]
-    yield "has waited for silence", with_coordinator(quiet, c, actor._replace(at="verify"))
+    yield "has waited for silence", with_coordinator(quiet, c, actor._replace(at="strike", called=silent))
+
+
+def _strike(world: World, s: State, actor: Actor) -> Moves:
+    """roster.strike: the leases of those who stayed silent have ended, and their entries go."""
+    mine = _held(actor.mine)
+    gone = {(w, n) for w, n in actor.called if may_be_struck(n, mine) or not world.keeps("strike")}
+    yield "strikes the silent", s._replace(roster=s.roster - gone), actor._replace(at="verify", called=frozenset())
 
 
 def _ended(world: World, writer: Actor, bit: int) -> Actor:
@@ -181,7 +209,8 @@ def _flip(world: World, s: State, actor: Actor) -> Moves:
     )
     told = f"flips to {flipped.leader} {flipped.n}"
     yield told, s._replace(row=flipped), actor._replace(at="heal", mine=flipped)
-    yield f"{told}, unanswered", s._replace(row=flipped), actor._replace(at="settle", mine=draining)
+    if world.deaths:
+        yield f"{told}, unanswered", s._replace(row=flipped), actor._replace(at="settle", mine=draining)
 
 
 def _settle(world: World, s: State, actor: Actor) -> Moves:
@@ -280,6 +309,8 @@ STEPS: dict[str, Callable[[World, State, Actor], Moves]] = {
     "drain": _drain,
     "tell": _tell,
     "write": _write,
+    "call": _call,
+    "strike": _strike,
     "verify": _verify,
     "verify back": _verify_back,
     "flip": _flip,
@@ -288,5 +319,5 @@ STEPS: dict[str, Callable[[World, State, Actor], Moves]] = {
     "heal write": heal_write,
 }
 ABORTING = frozenset({"abort", "abort row", "abort copy", "abort write"})
-GIVES_UP = frozenset({"tell", "write", "wait", "verify", "verify back", "flip"})
+GIVES_UP = frozenset({"tell", "write", "call", "wait", "verify", "verify back", "flip"})
 NEEDS_POSTGRES = frozenset({"drain", "verify", "verify back", "flip", "settle"})

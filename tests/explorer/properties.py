@@ -21,6 +21,8 @@ def fault_of(world: World, s: State) -> str:
         for w, writer in enumerate(s.writers):
             if writer.term is not None and writer.term.leader is Leader.DOCUMENTS:
                 return f"two leaders: PostgreSQL leads, and writer {'ab'[w]} may still write to the documents"
+            if writer.sent is not None and w < len(s.writers) - 1:
+                return f"writer {'ab'[w]}, who does not sleep, has a write on its way to the documents after the flip"
     lost = s.told - _kept(s) - s.letters
     if lost:
         return f"lost: {', '.join(sorted(lost))} was acknowledged"
@@ -79,7 +81,7 @@ def goes_on(world: World, row: Control, copy: Control, *, up: bool) -> bool:
     """Whether one writer, alone in the world after everybody else has died, comes to a term by asking."""
     alone = World(starts=(), writes=(0,), outage=False, stale=False, without=world.without)
     for believes in Leader:
-        level = [State(row, copy, copy, (), (Actor(believes=believes),), up)]
+        level = [State(row, copy, copy, (), (Actor(believes=believes),), up, relays=())]
         seen = set(level)
         for _ in range(GOES_ON_WITHIN):
             if any(state.writers[0].term is not None for state in level):

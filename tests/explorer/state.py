@@ -23,7 +23,8 @@ class World(NamedTuple):
     """How much may happen: transitions begun by each coordinator, writes by each writer.
 
     The last writer may sleep between asking whether its lease lasts and writing. Where reads are `stale`, a read of the
-    copy may show what stood before. `without` names the rules that nobody keeps.
+    copy may show what stood before. With `deaths`, a coordinator may die, give up, and miss an answer. `entered` tells
+    whether the writers are in the roster at first. `without` names the rules that nobody keeps.
     """
 
     starts: tuple[int, ...] = (1, 1)
@@ -32,6 +33,8 @@ class World(NamedTuple):
     stale: bool = True
     phase: Phase = DUAL
     relays: int = 1
+    deaths: bool = True
+    entered: bool = True
     without: frozenset[str] = frozenset()
 
     def keeps(self, rule: str) -> bool:
@@ -47,12 +50,17 @@ class Version(NamedTuple):
     relayed: bool = False
 
 
+Entries = frozenset[tuple[int, int]]
+"""Writers by number, each with the n under which it entered the roster, or stood down."""
+
+
 class Actor(NamedTuple):
     """A coordinator or a writer: at which await it stands, and what it holds in its hands there.
 
     `row` is the control row it read, `mine` the control state it wants, `copy` the copy it read; `fresh` tells whether
     its If-Match would still succeed. `old` holds a bit for every coordinator whose wait began after `term`, or the
     request for it, did; `sent_old` the same of the write on its way.
+    `entered` is the n that a writer entered the roster under; `called` is the roster that a coordinator read.
     """
 
     at: str = "idle"
@@ -66,9 +74,13 @@ class Actor(NamedTuple):
     old: int = 0
     sent: Version | None = None
     sent_old: int = 0
+    entered: int = 0
+    called: Entries = frozenset()
 
     def idle(self) -> "Actor":
-        return self._replace(at="idle", row=None, mine=None, copy=None, fresh=False, sent=None, sent_old=0)
+        return self._replace(
+            at="idle", row=None, mine=None, copy=None, fresh=False, sent=None, sent_old=0, called=frozenset()
+        )
 
 
 class Relay(NamedTuple):
@@ -100,6 +112,8 @@ class State(NamedTuple):
     relays: tuple[Relay, ...] = ()
     told: frozenset[str] = frozenset()
     letters: frozenset[str] = frozenset()
+    roster: Entries = frozenset()
+    stood_down: Entries = frozenset()
     trouble: str = ""
 
 
@@ -110,8 +124,11 @@ def first_state(world: World) -> State:
     epoch = 0 if world.phase is DUAL else 1
     control = Control(id="c", phase=world.phase, epoch=epoch, copying=True, complete=True)
     coordinators = tuple(Actor(left=starts) for starts in world.starts)
-    writers = tuple(Actor(left=writes, believes=world.phase.leader) for writes in world.writes)
-    return State(control, control, control, coordinators, writers, relays=(Relay(),) * world.relays)
+    writers = tuple(
+        Actor(left=writes, believes=world.phase.leader, entered=int(world.entered)) for writes in world.writes
+    )
+    roster = frozenset((w, 1) for w in range(len(writers)) if world.entered)
+    return State(control, control, control, coordinators, writers, relays=(Relay(),) * world.relays, roster=roster)
 
 
 def with_coordinator(s: State, c: int, actor: Actor) -> State:

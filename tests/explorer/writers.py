@@ -21,6 +21,8 @@ def write(world: World, s: State, w: int) -> Iterator[Step]:
 
     if actor.term is not None:
         yield "loses its lease", put(s, actor._replace(term=None, old=0))
+    if actor.at in ("idle", "sent") and s.up:
+        yield from _stand_down(world, s, w, put)
     match actor.at:
         case "idle" if actor.term is None:
             yield from _ask(world, s, actor, put)
@@ -28,6 +30,8 @@ def write(world: World, s: State, w: int) -> Iterator[Step]:
             yield from _send(world, s, w, put)
         case "sent":
             yield from _arrive(s, w, put)
+        case "enter":
+            yield from _enter(s, w, put)
         case "prove" | "answer":
             yield from _lease(world, s, actor, put)
         case "follow row" if s.up:
@@ -57,10 +61,42 @@ def _ask(world: World, s: State, actor: Actor, put: Put) -> Iterator[Step]:
             yield "reads in the copy that PostgreSQL leads", put(s, actor._replace(at="follow row", copy=copy))
         elif copy.state is not Open.OPEN:
             yield f"reads the copy: {copy.state}", put(s, actor._replace(at="late", copy=copy, fresh=fresh))
+        elif actor.entered != copy.n and world.keeps("roster"):
+            yield "is not in the roster", put(s, actor._replace(at="enter", copy=copy))
         elif world.stale and world.keeps("R5"):
             yield "reads the copy", put(s, actor._replace(at="prove", copy=copy, fresh=fresh))
         else:
             yield f"reads the copy {copy.n}", put(s, actor._replace(at="answer", copy=copy, old=0))
+
+
+def _enter(s: State, w: int, put: Put) -> Iterator[Step]:
+    """roster.enter: by a conditional write, before the first lease under each n; then the copy is read again."""
+    actor = s.writers[w]
+    assert actor.copy is not None
+    n = actor.copy.n
+    roster = frozenset(entry for entry in s.roster if entry[0] != w) | {(w, n)}
+    yield f"enters the roster under {n}", put(s._replace(roster=roster), actor.idle()._replace(entered=n))
+
+
+def _stand_down(world: World, s: State, w: int, put: Put) -> Iterator[Step]:
+    """drains.DrainWatch: the term is given up once the copy is seen at the row's drain, then it says so.
+
+    A writer that sleeps says nothing; nor does one whose write is on its way.
+    """
+    actor, n = s.writers[w], s.row.n
+    drains = s.row.state is Open.DRAIN and s.row.leader is Leader.DOCUMENTS
+    if not drains or (w, n) in s.stood_down:
+        return
+    for copy, _ in copies(world, s):
+        if copy.n == n and copy.state is not Open.OPEN:
+            term = None if world.keeps("stand down") else actor.term
+            still = actor._replace(term=term, old=actor.old if term else 0)
+            if actor.sent is None or not world.keeps("writes on their way"):
+                # An older drain's answers count for nothing any more.
+                told = s._replace(stood_down=frozenset(e for e in s.stood_down if e[1] == n) | {(w, n)})
+                yield "stands down", put(told, still)
+            elif actor.term is not None:
+                yield "gives its lease up", put(s, still)
 
 
 def _lease(world: World, s: State, actor: Actor, put: Put) -> Iterator[Step]:
