@@ -1,8 +1,5 @@
-explore: setup-test ## Visit every state of the control protocol: make explore (RULE=R3 takes a rule away).
-	@.venv/bin/python -m tests.explorer $(if $(RULE),--rule-off "$(RULE)")
-
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check chaos bench migration reset lock setup-run setup-test
+.PHONY: help run dev test check chaos explore storm bench migration reset lock setup-run setup-test
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -26,6 +23,9 @@ check: setup-test ## Everything that continuous integration runs: style, types, 
 
 chaos: setup-test ## Kill real processes and PostgreSQL for three minutes: make chaos ARGS="--seconds 600".
 	@.venv/bin/python -m tests.chaos $(ARGS)
+
+explore: setup-test ## Visit every state of the control protocol: make explore (RULE=R3 takes a rule away).
+	@.venv/bin/python -m tests.explorer $(if $(RULE),--rule-off "$(RULE)")
 
 storm: setup-test ## Seeded storms over replication: make storm SEEDS=2000 (FROM=7 begins there).
 	@.venv/bin/python -m tests.storms --seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)
