@@ -13,13 +13,15 @@ from mystira.polyglot.stores.memory_relational import MemoryRelational
 from mystira.polyglot.stores.postgres.schema import create_table
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
+from tests.contracts.cosmos import LocalCosmos
+from tests.contracts.cosmos import cosmos_store as opened_cosmos
 from tests.contracts.sample import COLLECTIONS
 
-STORES = ("memory", "sqlite", "simulated", "postgres")
-DOCUMENT_STORES = ("memory", "sqlite")
+STORES = ("memory", "sqlite", "cosmos", "simulated", "postgres")
+DOCUMENT_STORES = ("memory", "sqlite", "cosmos")
 RELATIONAL_STORES = ("simulated", "postgres")
 
-Documents = MemoryDocuments | SqliteDocuments
+Documents = MemoryDocuments | SqliteDocuments | LocalCosmos
 
 
 class Clock:
@@ -52,6 +54,12 @@ async def sqlite_store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteDocu
     store = await open_sqlite(tmp_path / "documents.sqlite", COLLECTIONS, clock=clock)
     yield store
     store.close()
+
+
+@pytest.fixture
+async def cosmos_store(clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[LocalCosmos]:
+    async with opened_cosmos(clock, request.node.name) as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

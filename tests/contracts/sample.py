@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Entity, Stamp, Value
+from mystira.polyglot.query import Order
 from mystira.polyglot.store import Key, Record, StoredEvent
 
 NOW = datetime(2026, 11, 21, 9, 30, 15, 123456, tzinfo=UTC)
@@ -40,7 +41,24 @@ class Sample(Entity, frozen=True, kw_only=True):
 
 
 SAMPLES = Collection(
-    Sample, container="Samples", table="samples", partition="owner_id", indexes=(("title", "amount"), ("made_at",))
+    Sample,
+    container="Samples",
+    table="samples",
+    partition="owner_id",
+    indexes=(("title", "amount"), ("made_at",)),
+    orders=(
+        (Order("id"),),
+        (Order("id", descending=True),),
+        (Order("title"),),
+        (Order("title", descending=True),),
+        (Order("amount"), Order("title")),
+        (Order("amount", descending=True), Order("title")),
+        (Order("made_at"),),
+        (Order("made_at", descending=True),),
+        (Order("is_open"), Order("id")),
+        (Order("ratio"), Order("id")),
+        (Order("owner_id", descending=True), Order("id")),
+    ),
 )
 
 

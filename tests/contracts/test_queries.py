@@ -38,7 +38,7 @@ ROWS = (
     ),
     Sample(id="c", title=None, amount=None, ratio=None, is_open=None, made_at=None),
     Sample(id="d", title="", amount=-5, ratio=0.0, colour=Colour.RED, size="large"),
-    Sample(id="e", title="éclair", amount=(1 << 60) + 1, ratio=1e10, colour=Colour.BLUE, tags=("é",)),
+    Sample(id="e", title="éclair", amount=(1 << 53) - 1, ratio=1e10, colour=Colour.BLUE, tags=("é",)),
     Sample(id="f", title="apple pie \U0001f967", amount=1, made_at=NOW + timedelta(microseconds=1), numbers=(2,)),
     Sample(id="g", owner_id="other", title="\uffff", amount=1),
     Sample(id="h", owner_id="other", title="\U00010000", amount=0),
@@ -68,8 +68,8 @@ async def filled(store: Store) -> Store:
         (greater("amount", 1), "be"),
         (at_least("amount", 1), "abefg"),
         (negate(less("amount", 1)), "abcefg"),
-        (equal("amount", (1 << 60) + 1), "e"),
-        (equal("amount", 1 << 60), ""),
+        (equal("amount", (1 << 53) - 1), "e"),
+        (equal("amount", (1 << 53) - 2), ""),
         (greater("ratio", -0.5), "ade"),
         (equal("ratio", 0), "d"),
         (less("ratio", 1), "abd"),
@@ -128,6 +128,13 @@ async def test_a_specification_finds(filled: Store, where: Where, ids: str) -> N
     found = await filled.search(SAMPLES, Query(where=where, order=(Order("id"),)))
     assert "".join(record.key.id for record in found) == ids
     assert await filled.count(SAMPLES, where) == len(ids)
+
+
+async def test_large_whole_numbers_are_told_apart(store: Store) -> None:
+    for id, amount in (("a", (1 << 60) + 1), ("b", 1 << 60)):
+        await store.write(SAMPLES, record_of(Sample(id=id, amount=amount)), None)
+    found = await store.search(SAMPLES, Query(where=equal("amount", (1 << 60) + 1)))
+    assert [record.key.id for record in found] == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ class Collection(Generic[E]):
     """One kind of entity and its homes in both stores.
 
     `partition` names the field whose value confines a record to one logical partition; `indexes` name the field
-    lists that queries search by; `unique` names field lists whose values PostgreSQL keeps apart (a document store
+    lists that queries search by; `orders` are those that queries sort by, for Cosmos DB sorts by nothing else (the key
+    may be left out at the end); `unique` names field lists whose values PostgreSQL keeps apart (a document store
     cannot: claim such a value by a record of its own first); `time_to_live_s` lets the document store forget records
     that long after their last write (only for records nobody misses); `personal` names the fields that identify a
     person.
@@ -42,6 +43,7 @@ class Collection(Generic[E]):
         partition: str = "id",
         phase: Phase = Phase.COSMOS_ONLY,
         indexes: tuple[tuple[str, ...], ...] = (),
+        orders: tuple[tuple[Order, ...], ...] = (),
         unique: tuple[tuple[str, ...], ...] = (),
         time_to_live_s: int | None = None,
         personal: frozenset[str] = frozenset(),
@@ -53,6 +55,7 @@ class Collection(Generic[E]):
         self.partition = partition
         self.phase = phase
         self.indexes = indexes
+        self.orders = orders
         self.unique = unique
         self.time_to_live_s = time_to_live_s
         self.personal = personal
@@ -63,6 +66,8 @@ class Collection(Generic[E]):
         for name in (partition, *personal, *(name for names in (*indexes, *unique) for name in names)):
             if name not in self.by_name:
                 raise BadQuery(f"{entity.__name__} has no field {name!r}")
+        for by in (by for order in orders for by in order):
+            self._scalar(by.field)
 
     def __repr__(self) -> str:
         return f"Collection({self.entity.__name__})"

@@ -1,0 +1,105 @@
+"""The Cosmos DB store over a local endpoint of its own, or over the account that COSMOS_URL names."""
+
+import os
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from mystira.cosmos_emulator import ranges
+from mystira.cosmos_emulator.endpoint import Endpoint
+from mystira.cosmos_emulator.serving import listening
+from mystira.cosmos_emulator.signing import WELL_KNOWN_KEY
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.store import RangeGone
+from mystira.polyglot.stores.cosmos import feed
+from mystira.polyglot.stores.cosmos.address import Address, read_address
+from mystira.polyglot.stores.cosmos.store import CosmosDocuments, open_cosmos, provision_cosmos
+from tests.contracts.sample import COLLECTIONS
+
+DOUBLES = "Cosmos DB keeps numbers as doubles, so the store refuses whole numbers beyond 2**53 - 1"
+SWEEPS = "Cosmos DB removes what has expired by itself"
+CHARGES = "what a request costs is the service's affair: tests/cosmos_store looks at it"
+LARGE = (
+    "amount-9223372036854775807",
+    "amount--9223372036854775808",
+    "amount-9007199254740993",
+    "numbers-(1, -1, 4611686018427387",
+)
+
+CANNOT = {
+    "test_large_whole_numbers_are_told_apart[cosmos]": DOUBLES,
+    **dict.fromkeys((f"test_every_value_survives[cosmos-{which}]" for which in LARGE), DOUBLES),
+    "test_any_text_can_be_a_key[cosmos-..]": "an address could not name it: it would mean the folder above",
+    "test_a_sweep_removes_what_has_expired_and_nothing_else[cosmos]": SWEEPS,
+    "test_throttling_says_when_to_come_back_and_changes_nothing[cosmos]": CHARGES,
+    "test_request_units_are_counted_for_each_collection[cosmos]": CHARGES,
+}
+"""Cases that this store cannot pass, by name, and why."""
+
+ACCOUNT = os.environ.get("COSMOS_URL", "")
+
+
+class LocalCosmos(CosmosDocuments):
+    """The store as it is, and a way to split ranges on the endpoint behind it."""
+
+    endpoint: Endpoint | None = None
+
+    async def sweep(self) -> int:
+        """Return how many expired documents were removed: here the service does that."""
+        return 0
+
+    async def split_range(self, collection: Collection[Any], parent: str) -> Sequence[str]:
+        """Split one range as the service does when a partition grows; return the two that follow."""
+        if self.endpoint is None:
+            pytest.skip("an account cannot be told to split a range")
+        catalogue = self.endpoint._catalogue
+        found = catalogue.container(catalogue.database("contracts"), collection.container)
+        edges = feed.edges_named(collection.container, parent)
+        within = [one for one in found.ranges if edges.within(feed.Edges(one.low, one.high))]
+        if len(within) == 1:
+            ranges.split(catalogue.connection, found.rid, found.ranges, str(within[0].id), 0)
+            catalogue.forget()
+        # The client would learn of it with its next refused request.
+        proxy = self._containers[collection.name].proxy
+        _ = [one async for one in proxy.read_feed_ranges(force_refresh=True)]
+        parts = [f"{one.low}-{one.high}" for one in await feed.living(proxy) if edges.within(one)]
+        if len(within) > 1:
+            raise RangeGone(parts)
+        return parts
+
+
+@asynccontextmanager
+async def cosmos_store(clock: Callable[[], float], name: str) -> AsyncGenerator[LocalCosmos]:
+    """Open the store on an endpoint that starts empty."""
+    if name in CANNOT:
+        pytest.skip(CANNOT[name])
+    if ACCOUNT:
+        address = read_address(ACCOUNT, os.environ.get("MYSTIRA_COSMOS_KEY", ""))
+        async with _opened(address) as store:
+            await _empty(store)
+            yield store
+        return
+    endpoint = Endpoint(clock=clock)
+    async with listening(endpoint) as (url, _):
+        address = read_address(f"cosmos://{WELL_KNOWN_KEY}@{url.removeprefix('http://')}/contracts?tls=0")
+        async with _opened(address) as store:
+            store.endpoint = endpoint
+            yield store
+
+
+@asynccontextmanager
+async def _opened(address: Address) -> AsyncGenerator[LocalCosmos]:
+    await provision_cosmos(address, COLLECTIONS)
+    async with open_cosmos(address, COLLECTIONS) as store:
+        store.__class__ = LocalCosmos
+        yield store  # type: ignore[misc]
+
+
+async def _empty(store: CosmosDocuments) -> None:
+    for container, _ in store._containers.values():
+        properties = await container.read()
+        (path,) = properties["partitionKey"]["paths"]
+        async for found in container.query_items("SELECT * FROM c", enable_cross_partition_query=True):
+            await container.delete_item(found["id"], found[path.strip("/")])
