@@ -1,9 +1,12 @@
 """Where an entity lives: container and partition key, table and columns, and what is known of its fields."""
 
-from typing import Any, Generic
+from copy import copy
+from typing import Any, Generic, Self
 
 import msgspec
 
+from mystira.polyglot.adopt.foreign import ForeignForm
+from mystira.polyglot.adopt.mapping import Mapping
 from mystira.polyglot.entity import E
 from mystira.polyglot.fields import SCALARS, Field, FieldKind, decode_fields, encode_fields, fields_of_entity
 from mystira.polyglot.phases import Phase
@@ -60,6 +63,7 @@ class Collection(Generic[E]):
         self.time_to_live_s = time_to_live_s
         self.personal = personal
         self.schema = schema
+        self.foreign: ForeignForm | None = None
         self.fields = fields_of_entity(entity)
         self.by_name = {field.name: field for field in self.fields}
         self.by_document_name = {field.document_name: field for field in self.fields}
@@ -71,6 +75,15 @@ class Collection(Generic[E]):
 
     def __repr__(self) -> str:
         return f"Collection({self.entity.__name__})"
+
+    def adopting(self, mapping: Mapping) -> Self:
+        """Return this collection, read through a mapping: other software has written its documents, or still does.
+
+        MappingWrong when the mapping does not fit. Stores and catalogue must be given the same.
+        """
+        adopted = copy(self)
+        adopted.foreign = ForeignForm(mapping, self.name, self.entity, self.fields)
+        return adopted
 
     @property
     def name(self) -> str:
@@ -89,6 +102,10 @@ class Collection(Generic[E]):
     def to_document(self, entity: E, extra: dict[str, Any]) -> dict[str, Any]:
         """Return the entity as a document body, what the entity does not know of (`extra`) included."""
         return {**extra, **encode_fields(self.fields, entity)}
+
+    def extra_beside(self, entity: E, extra: dict[str, Any]) -> dict[str, Any]:
+        """Return what belongs beside an entity about to be written, given what was beside it before."""
+        return extra if self.foreign is None else self.foreign.beside(encode_fields(self.fields, entity), extra)
 
     def from_document(self, body: dict[str, Any]) -> tuple[E, dict[str, Any]]:
         """Return (the entity, the fields it does not know) of a document body."""

@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
+from mystira.polyglot.adopt.stamping import stamp_plain
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, RelayTask
+from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.spill import with_spilled
 from mystira.polyglot.store import Record
@@ -96,6 +98,7 @@ async def _merge_again(r: Replication, collection: Collection[Any], letters: Seq
             records.append(await with_spilled(r.documents, r.journal, collection, record))
     if not records:
         return
+    records = await _stamped(r, collection, records)
     # Whatever is refused again replaces its letter; a crash in between tries once more after a while.
     for letter in letters:
         if letter.next_try_at is not None:
@@ -103,6 +106,15 @@ async def _merge_again(r: Replication, collection: Collection[Any], letters: Seq
             await r.journal.letter_put(msgspec.structs.replace(letter, next_try_at=later))
     await r.journal.merge(collection, records, r.clock())
     await _drop_settled(r, collection, letters)
+
+
+async def _stamped(r: Replication, collection: Collection[Any], records: list[Record]) -> list[Record]:
+    """What could not be read when the follower came by was not stamped then; it is now that it can be read."""
+    await stamp_plain(r.documents, r.relational, collection, records)
+    found = [
+        await r.documents.read(collection, record.key) if record.stamp == UNSTAMPED else record for record in records
+    ]
+    return [record for record in found if record is not None]
 
 
 async def _drop_settled(r: Replication, collection: Collection[Any], letters: Sequence[DeadLetter]) -> None:

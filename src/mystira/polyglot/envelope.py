@@ -44,14 +44,20 @@ def from_document(collection: Collection[Any], document: dict[str, Any], token: 
     """Return the record of a document; names that start with an underscore are the store's own and left out."""
     body = {name: value for name, value in document.items() if not name.startswith("_")}
     envelope: dict[str, Any] = document.get(ENVELOPE) or {}
+    stamp, parent = Stamp.unpack(envelope.get("stamp", 0)), Stamp.unpack(envelope.get("parent", 0))
+    if collection.foreign is not None and not envelope.get("deleted"):
+        body, is_changed = collection.foreign.read(body, is_stamped=stamp > Stamp())
+        if is_changed:
+            # Other software wrote it and left the stamp as it was, so the stamp tells only what came before.
+            stamp, parent = Stamp(), stamp
     partition = collection.by_name[collection.partition].document_name
     key = Key(str(body[partition]), body["id"])
     entity, extra = (None, {}) if envelope.get("deleted") else collection.from_document(body)
     return Record(
         key=key,
         entity=entity,
-        stamp=Stamp.unpack(envelope.get("stamp", 0)),
-        parent=Stamp.unpack(envelope.get("parent", 0)),
+        stamp=stamp,
+        parent=parent,
         op=envelope.get("op", ""),
         recent_ops=tuple(envelope.get("ops", ())),
         writer=envelope.get("writer", "app"),

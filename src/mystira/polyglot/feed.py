@@ -14,15 +14,12 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from mystira.polyglot.adopt.stamping import stamp_plain
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Control, stamp_before
 from mystira.polyglot.journal import RelationalStore, copied
-from mystira.polyglot.merge import UNSTAMPED
-from mystira.polyglot.phases import Leader
 from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.spill import drop_spills, with_spilled
 from mystira.polyglot.store import (
-    RECENT_OPS_MAX,
     Conflict,
     DocumentStore,
     FeedItem,
@@ -201,29 +198,7 @@ class RangeReader:
     async def _adopt(self, collection: Collection[Any], items: Sequence[FeedItem]) -> None:
         """Stamp what software without stamps wrote; it comes by again, stamped. Before the position moves on."""
         records = [item.record for item in items if not isinstance(item.record, Unreadable)]
-        plain = [record for record in records if record.stamp == UNSTAMPED]
-        if not plain:
-            return
-        control = await self._journal.control(collection.name)
-        if control is None or not control.copying or control.leader is Leader.RELATIONAL:
-            # Where PostgreSQL leads, nobody may write documents: the merge keeps such a write as a conflict.
-            return
-        standing = await self._journal.standing(collection, [record.key for record in plain])
-        for record in plain:
-            if record.key in standing:
-                log.warning("stamp_stripped", collection=collection.name)
-            row = await self._relational.read(collection, record.key) if record.key in standing else None
-            await self._stamp(collection, after_stripping(record, row) if row else record, row, control)
-
-    async def _stamp(self, collection: Collection[Any], record: Record, row: Record | None, control: Control) -> None:
-        op = f"adopt/{record.token}/{record.parent.packed}"
-        stamped = msgspec.structs.replace(record, stamp=stamp_before(row, control).next(control.epoch), op=op)
-        try:
-            await self._documents.write(collection, stamped, record)
-            self._written += self._documents.last_charge
-        except Conflict:
-            # It was written meanwhile and comes by again.
-            return
+        self._written += await stamp_plain(self._documents, self._relational, collection, records)
 
     async def _prune(self, collection: Collection[Any], items: Iterable[FeedItem], through: Mapping[Key, int]) -> None:
         if not through:
@@ -258,20 +233,6 @@ def pruned_of(record: Record, through: int) -> Record:
     if not gone and len(waiting) == len(record.spilled):
         return record
     return msgspec.structs.replace(record, events=record.events[gone:], spilled=waiting)
-
-
-def after_stripping(stripped: Record, row: Record) -> Record:
-    """Return a document whose bookkeeping somebody threw away, going on from what the copy knows of it.
-
-    Without its count of events the next ones would pass for those that were told long ago.
-    """
-    return msgspec.structs.replace(
-        stripped,
-        parent=row.stamp,
-        recent_ops=(row.op, *row.recent_ops)[:RECENT_OPS_MAX],
-        handled=row.handled,
-        event_seq=row.event_seq,
-    )
 
 
 class FeedFollower:

@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
+from mystira.polyglot.adopt.stamping import after_stripping
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.commit import Sender
 from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.differences import DifferenceClass, Sides, difference_of, fingerprint
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import to_document
-from mystira.polyglot.feed import after_stripping
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
 from mystira.polyglot.leadership import Leadership
 from mystira.polyglot.merge import UNSTAMPED

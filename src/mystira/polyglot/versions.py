@@ -7,6 +7,7 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, stamp_before
 from mystira.polyglot.entity import Entity, Event, Stamp
+from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.store import RECENT_OPS_MAX, Key, Record, StoredEvent
 
 
@@ -29,11 +30,18 @@ def next_version(
     events: tuple[StoredEvent, ...],
 ) -> Record:
     """Return the record that follows `base` under this control state."""
+    before = stamp_before(base, control)
+    parent = base.stamp if base else Stamp()
+    extra = base.extra if base else {}
+    if base is not None and base.stamp == UNSTAMPED:
+        # Other software wrote it over the version that `parent` names, or as something new.
+        parent = base.parent
+        before = Stamp(parent.epoch, max(parent.seq, control.floor))
     return Record(
         key=staged.key,
         entity=staged.entity,
-        stamp=stamp_before(base, control).next(epoch=control.epoch),
-        parent=base.stamp if base else Stamp(),
+        stamp=before.next(epoch=control.epoch),
+        parent=parent,
         op=op,
         recent_ops=((base.op, *base.recent_ops)[:RECENT_OPS_MAX] if base else ()),
         schema=staged.collection.schema,
@@ -41,5 +49,5 @@ def next_version(
         event_seq=events[-1].seq if events else (base.event_seq if base else 0),
         events=((*base.events, *events) if base else events),
         spilled=base.spilled if base else (),
-        extra=base.extra if base and staged.entity is not None else {},
+        extra={} if staged.entity is None else staged.collection.extra_beside(staged.entity, extra),
     )

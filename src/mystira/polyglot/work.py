@@ -9,6 +9,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import msgspec
 
+from mystira.polyglot.adopt.stamping import after_stripping
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.commit import THROTTLE_S_MAX, Sender, Unsettled, is_in_history
@@ -17,6 +18,7 @@ from mystira.polyglot.events import store_event
 from mystira.polyglot.ids import uuid7
 from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.leadership import Leadership, Term
+from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.query import EVERYTHING, Order, Query, Scalar, Where
 from mystira.polyglot.shadow import Shadows
@@ -333,6 +335,9 @@ class Work:
         record = await self._read(staged.collection, staged.key)
         if record is None:
             assert staged.entity is not None, "what was never there cannot be removed"
+        elif record.stamp == UNSTAMPED and (await self._term(staged.collection)).control.copying:
+            # Software that strips stamps wrote it. Only the copy knows which came before, and none may come again.
+            return after_stripping(record, await self._works.relational.read(staged.collection, staged.key))
         return record
 
     def _stage(self, staged: Staged) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import apsw
 
+from mystira.polyglot.collection import Collection
 from mystira.polyglot.store import FeedItem, FeedPage, Incoming, RangeGone, Unavailable
 from mystira.polyglot.stores.ranges import FeedRange, successors
 from mystira.polyglot.stores.sqlite.schema import quoted
@@ -17,7 +18,7 @@ Ask = Callable[[str, Sequence[Any]], list[Any]]
 class Feed:
     """Reads the feed of one container."""
 
-    def __init__(self, container: str, ask: Ask, load: Callable[[str, int], Incoming]) -> None:
+    def __init__(self, container: str, ask: Ask, load: Callable[[Collection[Any], str, int], Incoming]) -> None:
         self._container = container
         self._ask = ask
         self._load = load
@@ -35,8 +36,10 @@ class Feed:
         """Return the ids of the living ranges in the order of their hashes."""
         return [living.id for living in self._living()]
 
-    def page(self, range_id: str, continuation: str, limit: int, now_s: float) -> tuple[FeedPage, int]:
-        """Return the changes after the continuation, oldest first, and how many bytes they are."""
+    def page(
+        self, collection: Collection[Any], range_id: str, continuation: str, limit: int, now_s: float
+    ) -> tuple[FeedPage, int]:
+        """Return the changes after the continuation, oldest first, as records of `collection`, and their size."""
         low, high = self._bounds(range_id)
         after = int(continuation or 0)
         # Asked before the changes are: what is committed between the two has a higher position.
@@ -45,7 +48,7 @@ class Feed:
         if start >= newest:
             return FeedPage([], continuation, has_more=False), 0
         found = self._ask(self._changes, (start, low, high, now_s, limit + 1))
-        items = [FeedItem(self._load(body, position), position) for position, body in found[:limit]]
+        items = [FeedItem(self._load(collection, body, position), position) for position, body in found[:limit]]
         if items:
             self._passed.pop((range_id, after), None)
             after = items[-1].position

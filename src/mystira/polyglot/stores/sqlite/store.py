@@ -43,7 +43,7 @@ class _Container:
     def __init__(self, collection: Collection[Any], ask: Callable[[str, Sequence[Any]], list[Any]]) -> None:
         self.collection = collection
         table = quoted(collection.container)
-        self.feed = Feed(collection.container, ask, self.load_item)
+        self.feed = Feed(collection.container, ask, _load_item)
         self.read = (
             f"SELECT position, body FROM {table} "  # noqa: S608 - names come from declarations.
             "WHERE partition = ? AND id = ? AND (expires_at IS NULL OR expires_at > ?)"
@@ -68,10 +68,6 @@ class _Container:
     def load(self, body: str, position: int) -> Record:
         """Return the record of a row; its position is its ETag, for every write gives a new one."""
         return load(self.collection, body, str(position))
-
-    def load_item(self, body: str, position: int) -> Incoming:
-        """Return what the feed shows of a row, whether it can be read or not."""
-        return load_item(self.collection, body, str(position))
 
 
 class SqliteDocuments:
@@ -202,7 +198,7 @@ class SqliteDocuments:
         container = self._containers[collection.name]
         found = self._ask(container.latest, (self._clock(), limit))
         self._meter.read(collection, sum(len(body) for _, body in found))
-        items = (container.load_item(body, position) for position, body in found)
+        items = (_load_item(collection, body, position) for position, body in found)
         return [(item.key, item.stamp) for item in items]
 
     async def feed_ranges(self, collection: Collection[Any]) -> Sequence[str]:
@@ -212,7 +208,9 @@ class SqliteDocuments:
     async def feed(self, collection: Collection[Any], range_id: str, continuation: str, limit: int) -> FeedPage:
         """Return the next changes of one range, the newest version of each document only."""
         self._meter.refuse_over_budget()
-        page, size = self._containers[collection.name].feed.page(range_id, continuation, limit, self._clock())
+        page, size = self._containers[collection.name].feed.page(
+            collection, range_id, continuation, limit, self._clock()
+        )
         self._meter.read(collection, size)
         return page._replace(charge=self._meter.last_charge)
 
@@ -270,6 +268,11 @@ def _connect(
         writer.close()
         raise
     return reader, Writer(writer)
+
+
+def _load_item(collection: Collection[Any], body: str, position: int) -> Incoming:
+    """Return what the feed shows of a row, whether it can be read or not."""
+    return load_item(collection, body, str(position))
 
 
 def _put(
