@@ -29,6 +29,7 @@ from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
+from mystira.polyglot.shadow import ShadowTeller
 from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
@@ -47,7 +48,7 @@ APART_S = 0.01
 DRAINS_S = 0.2
 # Nothing waits for digests, so they go in larger steps.
 DIGESTS_APART_S = 0.25
-BY_CLOCK_S = {"backfill": 2.0, "dead letters": 2.0, "digests": 1.0}
+BY_CLOCK_S = {"shadow reads": 5.0, "backfill": 2.0, "dead letters": 2.0, "digests": 1.0}
 
 Report = Callable[[str], None]
 
@@ -143,6 +144,7 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
         "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
         "backfill": Backfiller(r, steady=time.monotonic).step,
         "dead letters": lambda: retry_due(r),
+        "shadow reads": ShadowTeller(platform.works.shadows, r).step,
         "digests": DigestKeeper(r, lease_s=lease_s).step,
         "outbox": OutboxPump(platform.works, r.journal, platform.reactions).step,
     }

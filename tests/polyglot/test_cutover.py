@@ -19,6 +19,7 @@ from mystira.polyglot.leadership import Tempo
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.roster import call_roster
 from mystira.polyglot.scrub import scrub
+from mystira.polyglot.shadow import ShadowLimits, ShadowTeller, shadow
 from mystira.polyglot.store import Held, Key, OutcomeUnknown, Stamp
 from mystira.polyglot.transition import TransitionAborted, certificates_of
 from mystira.polyglot.verify import Scrutiny
@@ -352,3 +353,26 @@ async def test_what_nobody_has_counted_yet_closes_its_gate(rig: Rig) -> None:
     await process.settle()
     gates = {gate.name: gate for gate in await look_at_gates(process.r, COUNTERS, REVERSED)}
     assert gates["digests"].passed
+
+
+async def test_wrong_answers_of_shadow_reads_close_their_gate_whichever_process_saw_them(
+    rig: Rig, dual: Process
+) -> None:
+    async def gate():
+        gates = {gate.name: gate for gate in await look_at_gates(dual.r, COUNTERS, REVERSED)}
+        return gates["shadow reads"]
+
+    assert (await gate()).passed
+    await shadow(dual.r, COUNTERS, 1.0, **SOMEBODY)
+    other = Process(rig, "two")
+    other.works.shadows.limits = ShadowLimits(lag_goal_s=0.0, calibrated_share=0.0)
+    async with rig.postgres.connection() as connection:
+        await connection.execute(f'UPDATE "{COUNTERS.table}" SET value = value + 1 WHERE id = $1', "c3")
+    assert await other.works.open().get(Counter, "c3") is not None
+    await other.works.shadows.settled()
+    assert (await gate()).passed, "nobody has told of it yet"
+    teller = ShadowTeller(other.works.shadows, other.r)
+    assert await teller.step() == 1
+    assert await teller.step() == 0
+    told = await gate()
+    assert not told.passed and told.reason == "1 of 1 shadowed reads had another answer"

@@ -58,6 +58,7 @@ READING = {
     "history",
     "ping",
     "recent",
+    "shadow_reports",
     "unchecked_constraints",
     "positions",
     "standing",

@@ -28,8 +28,11 @@ REMAPPED = ("start backfill", "map")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Where gates draw the line: changes that may wait, seconds behind, and how old the last backup may be."""
+    """Where gates draw the line: changes that may wait, seconds behind, answers of the follower that may have been
+    wrong in the last hours, and how old the last backup may be."""
 
+    shadow_mismatches: int = 0
+    shadow_hours: float = 24.0
     changes_behind: int = 1_000
     seconds_behind: float = 10.0
     backup_hours: float = 24.0
@@ -168,6 +171,19 @@ async def _scrub(looked: _Looked) -> Gate:
     return Gate(name="scrub", passed=False, reason=reason, advice="Reread everything: mystira migrate verify --scrub.")
 
 
+async def _shadow(looked: _Looked) -> Gate:
+    row = await looked.r.row(looked.collection)
+    if not row.shadow:
+        return Gate(name="shadow reads", passed=True, reason="no reads are shadowed, so there is nothing to go by")
+    since = looked.r.clock() - timedelta(hours=looked.limits.shadow_hours)
+    reports = await looked.r.journal.shadow_reports(looked.collection.name, since)
+    wrong, compared = sum(told.mismatches for told in reports), sum(told.compared for told in reports)
+    passed = wrong <= looked.limits.shadow_mismatches
+    advice = "" if passed else "Look at their examples, verify, and repair."
+    reason = f"{wrong} of {compared} shadowed reads had another answer"
+    return Gate(name="shadow reads", passed=passed, reason=reason, advice=advice)
+
+
 async def _constraints(looked: _Looked) -> Gate:
     broken = await looked.r.journal.unchecked_constraints(looked.collection)
     reason = f"not validated: {', '.join(broken)}" if broken else "all of the table's constraints are validated"
@@ -197,6 +213,7 @@ GATES: dict[str, Callable[[_Looked], Awaitable[Gate]]] = {
     "digests": _digests,
     "verification": _verification,
     "scrub": _scrub,
+    "shadow reads": _shadow,
     "constraints": _constraints,
     "backup": _backup,
 }

@@ -129,6 +129,16 @@ class Backfill(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
 
 
+class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shadow reads of one process have shown of one collection since its rate was set."""
+
+    collection: str
+    process: str
+    compared: int
+    mismatches: int
+    at: datetime
+
+
 class Journal(Protocol):
     """Control rows, positions, merges, outboxes, dead letters."""
 
@@ -158,6 +168,14 @@ class Journal(Protocol):
 
     async def history(self, name: str, limit: int = 100, verb: str | None = None) -> Sequence[Change]:
         """Return what was done to a collection, the newest first; one verb only, if it is named."""
+        ...
+
+    async def report_shadow(self, report: ShadowReport) -> None:
+        """Keep what one process's shadow reads have shown; it replaces what the process told before."""
+        ...
+
+    async def shadow_reports(self, name: str, since: datetime) -> Sequence[ShadowReport]:
+        """Return what processes have told of a collection's shadow reads since then."""
         ...
 
     async def unchecked_constraints(self, collection: Collection[Any]) -> Sequence[str]:

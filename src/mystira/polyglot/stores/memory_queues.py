@@ -16,6 +16,7 @@ from mystira.polyglot.journal import (
     OutboxEvent,
     Pending,
     RelayTask,
+    ShadowReport,
     Tombstone,
 )
 from mystira.polyglot.positions import Move, RangePosition, Stream
@@ -61,6 +62,7 @@ class MemoryQueues:
         self._told = 0
         self._tombstones: dict[tuple[str, Key], tuple[Stamp, datetime]] = {}
         self.through_of: dict[tuple[str, Key], int] = {}
+        self._shadows: dict[tuple[str, str], ShadowReport] = {}
         self._acknowledged: dict[tuple[str, str], tuple[int, int]] = {}
 
     async def note(self, change: Change) -> None:
@@ -71,6 +73,14 @@ class MemoryQueues:
         """Return what was done to a collection, the newest first; one verb only, if it is named."""
         mine = (change for change in reversed(self._changes) if change.collection == name)
         return [change for change in mine if verb is None or change.verb == verb][:limit]
+
+    async def report_shadow(self, report: ShadowReport) -> None:
+        """Keep what one process's shadow reads have shown; it replaces what the process told before."""
+        self._shadows[report.collection, report.process] = report
+
+    async def shadow_reports(self, name: str, since: datetime) -> Sequence[ShadowReport]:
+        """Return what processes have told of a collection's shadow reads since then."""
+        return [told for (of, _), told in sorted(self._shadows.items()) if of == name and told.at >= since]
 
     async def acknowledge(self, name: str, n: int, writer: str, refused: int) -> None:
         """Keep that a writer has stood down for the drain at `n`, and how many writes it has refused since."""

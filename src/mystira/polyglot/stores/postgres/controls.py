@@ -1,11 +1,13 @@
 """Control rows and their history in PostgreSQL: the only arbiter of who leads a collection."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from mystira.polyglot.control import Change, Control, State
+from mystira.polyglot.journal import ShadowReport
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.store import Conflict
 from mystira.polyglot.stores.postgres.connections import Connections
@@ -42,6 +44,16 @@ WHERE collection = $1 AND ($3::text IS NULL OR verb = $3) ORDER BY position DESC
 _ACKNOWLEDGE = """
 INSERT INTO polyglot.acknowledgement AS at (collection, writer, n, refused) VALUES ($1, $2, $3, $4)
 ON CONFLICT (collection, writer) DO UPDATE SET n = $3, refused = $4 WHERE at.n <= $3
+"""
+
+_REPORT_SHADOW = """
+INSERT INTO polyglot.shadow_report (collection, process, compared, mismatches, at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (collection, process) DO UPDATE SET compared = $3, mismatches = $4, at = $5
+"""
+
+_SHADOW_REPORTS = """
+SELECT collection, process, compared, mismatches, at FROM polyglot.shadow_report
+WHERE collection = $1 AND at >= $2 ORDER BY process
 """
 
 _UNCHECKED = """
@@ -128,6 +140,19 @@ async def unchecked_constraints(connections: Connections, table: str) -> list[st
     """Return the constraints of a table that its rows were not checked against."""
     async with connections.connection() as connection:
         return [row["conname"] for row in await connection.fetch(_UNCHECKED, table)]
+
+
+async def report_shadow(connections: Connections, report: ShadowReport) -> None:
+    """Keep what one process's shadow reads have shown; it replaces what the process told before."""
+    values = (report.collection, report.process, report.compared, report.mismatches, report.at)
+    async with connections.connection(writes=True) as connection:
+        await connection.execute(_REPORT_SHADOW, *values)
+
+
+async def shadow_reports(connections: Connections, name: str, since: datetime) -> list[ShadowReport]:
+    """Return what processes have told of a collection's shadow reads since then."""
+    async with connections.connection() as connection:
+        return [ShadowReport(**dict(row)) for row in await connection.fetch(_SHADOW_REPORTS, name, since)]
 
 
 async def acknowledge(connections: Connections, name: str, n: int, writer: str, refused: int) -> None:

@@ -15,6 +15,7 @@ from mystira.polyglot.journal import (
     OutboxEvent,
     Pending,
     RelayTask,
+    ShadowReport,
     Tombstone,
 )
 from mystira.polyglot.merge import Standing
@@ -60,6 +61,14 @@ class PostgresJournal:
     async def history(self, name: str, limit: int = 100, verb: str | None = None) -> Sequence[Change]:
         """Return what was done to a collection, the newest first; one verb only, if it is named."""
         return await controls.history(self._connections, name, limit, verb)
+
+    async def report_shadow(self, report: ShadowReport) -> None:
+        """Keep what one process's shadow reads have shown; it replaces what the process told before."""
+        await controls.report_shadow(self._connections, report)
+
+    async def shadow_reports(self, name: str, since: datetime) -> Sequence[ShadowReport]:
+        """Return what processes have told of a collection's shadow reads since then."""
+        return await controls.shadow_reports(self._connections, name, since)
 
     async def unchecked_constraints(self, collection: Collection[Any]) -> Sequence[str]:
         """Return the constraints of the collection's table that its rows were not checked against."""
