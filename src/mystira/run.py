@@ -29,7 +29,7 @@ from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.shadow import ShadowTeller
+from mystira.polyglot.shadow_reports import ShadowTeller
 from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres

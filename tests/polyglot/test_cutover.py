@@ -19,7 +19,8 @@ from mystira.polyglot.leadership import Tempo
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.roster import call_roster
 from mystira.polyglot.scrub import scrub
-from mystira.polyglot.shadow import ShadowLimits, ShadowTeller, shadow
+from mystira.polyglot.shadow import ShadowLimits, shadow
+from mystira.polyglot.shadow_reports import ShadowTeller
 from mystira.polyglot.store import Held, Key, OutcomeUnknown, Stamp
 from mystira.polyglot.transition import TransitionAborted, certificates_of
 from mystira.polyglot.verify import Scrutiny

@@ -21,7 +21,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State, heal_copy, next_n
 from mystira.polyglot.differences import DifferenceClass, Sides, difference_of
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import RelationalStore, ShadowReport
+from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.query import Query, shape_of
@@ -299,38 +299,6 @@ class Shadows:
             sample.control.phase,
             State.OPEN,
         )
-
-
-class ShadowTeller:
-    """Tells from time to time what this process's shadow reads have shown, for gates and pages of other processes."""
-
-    def __init__(self, shadows: Shadows, r: Replication) -> None:
-        self._shadows = shadows
-        self._r = r
-        self._told: dict[str, tuple[int, int]] = {}
-
-    async def step(self) -> int:
-        """Keep what is new; return how many collections there was something new of."""
-        counts: Counter[str] = Counter()
-        wrong: Counter[str] = Counter()
-        for shape in self._shadows.status():
-            counts[shape.collection] += shape.compared
-            wrong[shape.collection] += shape.mismatches
-        told = 0
-        for name, compared in counts.items():
-            if self._told.get(name) != (compared, wrong[name]):
-                await self._r.journal.report_shadow(
-                    ShadowReport(
-                        collection=name,
-                        process=self._r.name,
-                        compared=compared,
-                        mismatches=wrong[name],
-                        at=self._r.clock(),
-                    )
-                )
-                self._told[name] = (compared, wrong[name])
-                told += 1
-        return told
 
 
 async def shadow(r: Replication, collection: Collection[Any], rate: float, *, actor: str, why: str) -> Control:
