@@ -10,20 +10,21 @@ from typing import Any
 
 import uvloop
 
-from bench import content, cutovers, replication, replication_tables, sessions, store, web
+from bench import content, cutovers, digests, replication, replication_tables, sessions, store, web
 from bench.measuring import Latency, Row, Taken
 
 HERE = Path(__file__).parent
 
 
 SIZES, MILLION = (10_000, 100_000), 1_000_000
+DIGESTED = 50_000
 
 
 def main(only: str = "", *options: str) -> None:
     """Run every measurement, or only one of them (`rates`, `load`, `imports` ...), and keep the others as they were.
 
     MYSTIRA_TEST_BENCH_S sets the seconds for each (default 10). `replication --million` fills a copy of a million
-    documents as well, which takes some minutes; otherwise that line is kept.
+    documents as well, which takes some minutes; otherwise that line is kept. `digests --million` compares a million.
     """
     seconds = float(os.environ.get("MYSTIRA_TEST_BENCH_S", "10"))
     kept: dict[str, Any] = json.loads((HERE / "results.json").read_text())
@@ -54,6 +55,18 @@ def main(only: str = "", *options: str) -> None:
         print(f"Measuring {cutovers.__name__} ...", flush=True)
         measured = uvloop.run(cutovers.measure())
         kept["cutovers"] = {**about, **measured._asdict(), "moves": [one._asdict() for one in measured.moves]}
+    if only in ("", "digests"):
+        print(f"Measuring {digests.__name__} ...", flush=True)
+        busy = {"load_before": round(os.getloadavg()[0], 1)}
+        records = MILLION if "--million" in options else DIGESTED
+        counted = uvloop.run(digests.measure(records, 2 * seconds))
+        kept["digests"] = {
+            **about,
+            **busy,
+            **counted._asdict(),
+            "compared": [one._asdict() for one in counted.compared],
+            "saves": [one._asdict() for one in counted.saves],
+        }
     (HERE / "results.json").write_text(json.dumps(kept, indent=2) + "\n")
     text = table([Row(**row) for row in kept["rows"]], kept)
     text += "\n" + latency_table([Latency(**one) for one in kept["load"]["latencies"]], kept["load"])
@@ -62,6 +75,8 @@ def main(only: str = "", *options: str) -> None:
         text += "\n" + replication_tables.tables(kept["replication"])
     if "cutovers" in kept:
         text += "\n" + replication_tables.moves_table(kept["cutovers"])
+    if "digests" in kept:
+        text += "\n" + replication_tables.digests_table(kept["digests"])
     (HERE / "RESULTS.md").write_text(text)
     print(text)
 

@@ -66,7 +66,7 @@ class _Bare:
 
     def rows(self, numbers: Sequence[int]) -> list[tuple[Any, ...]]:
         """Return what `put` takes; nobody counts the time."""
-        records = [_record(number) for number in numbers]
+        records = [paper_record(number) for number in numbers]
         return [(*self._rows.parameters(record), record.stamp.packed) for record in records]
 
     async def put(self, rows: list[tuple[Any, ...]]) -> None:
@@ -79,7 +79,7 @@ class _Bare:
 async def _filled(dsn: str, file: Path, count: int) -> Filled:
     await _tables(dsn)
     documents = await open_sqlite(file, [PAPERS])
-    await asyncio.to_thread(_write_all, file, count)
+    await asyncio.to_thread(write_all, file, count)
     relational = await open_postgres(dsn, [PAPERS], connections=4)
     r = Replication(Catalog([PAPERS]), documents, relational)
     worker = Backfiller(r, steady=time.monotonic)
@@ -117,14 +117,14 @@ async def _filled(dsn: str, file: Path, count: int) -> Filled:
     return Filled(count, *(count / seconds for seconds in spent), memory_mb)
 
 
-def _record(number: int) -> Record:
+def paper_record(number: int) -> Record:
     # Ids come in no order, as those of a store that has lived do.
     key = f"{zlib.crc32(str(number).encode()):08x}-{number}"
     paper = thing(Paper, 0, number).evolve(id=key)
     return Record(key=Key(key, key), entity=paper, stamp=Stamp(0, 1), op=f"op-{key}", event_seq=1)
 
 
-def _write_all(file: Path, count: int) -> None:
+def write_all(file: Path, count: int) -> None:
     """Put the documents into the file at once: how long that takes is measured elsewhere."""
     connection = connect(str(file))
     columns = "partition, id, hash, deleted, body, position"
@@ -133,7 +133,7 @@ def _write_all(file: Path, count: int) -> None:
     for start in range(0, count, AT_ONCE):
         connection.execute("BEGIN IMMEDIATE")
         for number in range(start, min(start + AT_ONCE, count)):
-            record = _record(number)
+            record = paper_record(number)
             body = dump(PAPERS, record).decode()
             position = last + number + 1
             connection.execute(statement, (*record.key, hash_of(record.key.partition), body, position))

@@ -4,6 +4,7 @@ from typing import Any
 
 SHARE_MIN, MEMORY_MB_MAX = 0.4, 300
 HELD_P99_S_MAX = 1.0
+COMPARED_MS_MAX = 1_000.0
 P50_MORE_MAX, P99_MORE_MS_MAX = 0.05, 5.0
 
 
@@ -81,4 +82,26 @@ def moves_table(kept: dict[str, Any]) -> str:
         met = "met" if one["p99_s"] < HELD_P99_S_MAX else "missed"
         held = " | ".join(f"{one[name]:.2f}" for name in ("p50_s", "p99_s", "max_s"))
         lines.append(f"| {one['name']} | {one['moves']} | {held} | {one['refused']} | {HELD_P99_S_MAX:g} s ({met}) |")
+    return "\n".join(lines) + "\n"
+
+
+def digests_table(kept: dict[str, Any]) -> str:
+    """Return what digests cost and how fast they compare."""
+    records = kept["records"]
+    lines = [
+        f"Digests of {records:,} records, on {kept['date']} ({kept['machine']}; the load before was",
+        f"{kept['load_before']:g}). One worker counts {records / kept['rows_built_s']:,.0f} rows and",
+        f"{records / kept['documents_built_s']:,.0f} documents a second where there were no digests before. Read are nodes",
+        "of the tree and keys, of both sides.",
+        "",
+        "| Keys that differ | Compared in, ms | Read | Goal |",
+        "|---:|---:|---:|---:|",
+    ]
+    for one in kept["compared"]:
+        goal = f"{COMPARED_MS_MAX:g} ms ({_met(one['took_ms'] < COMPARED_MS_MAX)})" if not one["differences"] else ""
+        lines.append(f"| {one['differences']:,} | {one['took_ms']:.1f} | {one['rows_read']:,} | {goal} |")
+    lines += ["", "| What | With digests, per CPU second | Without | Ratio | Goal |", "|---|---:|---:|---:|---:|"]
+    for one in kept["saves"]:
+        rates = f"{one['ours_per_s']:,.0f} | {one['peer_per_s']:,.0f} | {one['ratio']:.2f}"
+        lines.append(f"| {one['name']} | {rates} | {one['goal']:g} ({_met(one['ratio'] >= one['goal'])}) |")
     return "\n".join(lines) + "\n"

@@ -8,16 +8,19 @@ part of a body.
 """
 
 import zlib
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, cast
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from msgspec import inspect
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
+from mystira.polyglot.fields import Field, FieldKind, time_text
 from mystira.polyglot.store import Key, Record, Unreadable
 from mystira.polyglot.values import INT_MAX, INT_MIN
 
@@ -42,13 +45,19 @@ def canonical_body(collection: Collection[Any], record: Record) -> dict[str, Any
 
 
 def digest_of(collection: Collection[Any], record: Record) -> int:
-    """Return the digest of (key, stamp, deleted, body), a signed number of 64 bits: equal for what is equal."""
+    """Return the digest of (key, stamp, deleted, body), a signed number of 64 bits: equal where canonical bodies are.
+
+    It is taken of the fields' values in the order of their names: every write pays for it, and names do not differ.
+    """
     entity = record.entity
     if entity is None:
         return _digest(record.key, record.stamp, None)
-    body = collection.to_document(entity, record.extra)
-    # Only numbers need another form, and where there can be none but whole ones nobody has to look for them.
-    return _digest(record.key, record.stamp, _plain(body) if record.extra or _may_hold_floats(collection) else body)
+    values, special = _shape(collection)
+    body = list(values(entity))
+    for at, convert in special:
+        if body[at] is not None:
+            body[at] = convert(body[at])
+    return _digest(record.key, record.stamp, (body, _plain(record.extra)) if record.extra else (body,))
 
 
 def digest_of_unreadable(item: Unreadable) -> int:
@@ -105,16 +114,40 @@ def _number(value: float) -> float | int:
     return whole if INT_MIN <= whole <= INT_MAX else value
 
 
+class _Shape(NamedTuple):
+    """How to get an entity's values in the order of their names, and those that need another form."""
+
+    values: Callable[[Any], Iterable[Any]]
+    special: list[tuple[int, Callable[[Any], Any]]]
+
+
 @lru_cache(maxsize=COLLECTIONS_MAX)
-def _may_hold_floats(collection: Collection[Any]) -> bool:
-    return _holds_floats(inspect.type_info(collection.entity))
+def _shape(collection: Collection[Any]) -> _Shape:
+    info: Any = inspect.type_info(collection.entity)
+    types = {field.name: field.type for field in info.fields}
+    fields = sorted(collection.fields, key=lambda field: field.document_name)
+    special = [(at, _converter(field)) for at, field in enumerate(fields) if _needs_another_form(types[field.name])]
+    names = [field.name for field in fields]
+    return _Shape(attrgetter(*names) if len(names) > 1 else _id_alone, special)
 
 
-def _holds_floats(info: Any) -> bool:
-    if isinstance(info, inspect.FloatType | inspect.AnyType):
+def _id_alone(entity: Any) -> Iterable[Any]:
+    return (entity.id,)
+
+
+def _converter(field: Field) -> Callable[[Any], Any]:
+    if field.kind is FieldKind.TIME:
+        return time_text
+    encode = field.to_document
+    return _plain if encode is None else lambda value: _plain(encode(value))
+
+
+def _needs_another_form(info: Any) -> bool:
+    """Tell whether values of this type hold floats or times somewhere, or what nobody knows."""
+    if isinstance(info, inspect.FloatType | inspect.AnyType | inspect.DateTimeType):
         return True
     if isinstance(info, inspect.StructType):
-        return any(_holds_floats(field.type) for field in info.fields)
+        return any(_needs_another_form(field.type) for field in info.fields)
     parts = [getattr(info, name) for name in ("item_type", "key_type", "value_type") if hasattr(info, name)]
     parts += [*getattr(info, "types", ()), *getattr(info, "item_types", ())]
-    return any(map(_holds_floats, parts))
+    return any(map(_needs_another_form, parts))

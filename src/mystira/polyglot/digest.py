@@ -19,7 +19,7 @@ from mystira.polyglot.store import Key
 
 ROOT = 1
 LEVELS = LEAF_BITS // BITS_A_LEVEL
-NODES_AT_ONCE = 256
+NODES_AT_ONCE = 1_024
 KEYS_AT_ONCE = 5_000
 FOLDED_AT_ONCE = 20_000
 

@@ -49,12 +49,8 @@ def time_text(value: datetime) -> str:
     """Return a time as UTC text whose code-point order is its order in time (always six digits)."""
     if value.tzinfo is None:
         raise ValueError("a time without a time zone cannot be stored; use datetime.now(UTC)")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z" if value.year >= 1000 else _early(value)
-
-
-def _early(value: datetime) -> str:
-    # strftime does not pad years below 1000, and unpadded years would break the order.
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"
 
 
 def fields_of_entity(entity: type[msgspec.Struct]) -> tuple[Field, ...]:

@@ -157,18 +157,21 @@ class PostgresDigests:
     async def fill(self, collection: Collection[Any], limit: int) -> int:
         """Count rows that were written before there were digests; return how many, 0 once there are none left."""
         rows = self._rows[collection.name]
-        names = ", ".join(quoted(name) for name in rows.keys)
         find = (
             f"SELECT {rows.shown} FROM {rows.table} "  # noqa: S608 - names come from declarations.
             "WHERE _leaf IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED"
         )
+        keys = [f"t.{quoted(name)}" for name in rows.keys]
+        count = (
+            f"UPDATE {rows.table} AS t SET _leaf = k.leaf, _digest = k.digest "  # noqa: S608
+            "FROM unnest($1::text[], $2::text[], $3::integer[], $4::bigint[]) AS k(partition, id, leaf, digest) "
+            f"WHERE {keys[0]} = k.partition AND {keys[-1]} = k.id"
+        )
         async with self._connections.transaction() as connection:
             found = [_digested(rows, tuple(row)) for row in await connection.fetch(find, limit)]
             if found:
-                await connection.executemany(
-                    f"UPDATE {rows.table} SET _leaf = $1, _digest = $2 WHERE ({names}) = ({_places(rows)})",  # noqa: S608
-                    [(leaf_of(key), digest, *rows.key(key)) for key, digest in found],
-                )
+                values = [(*key, leaf_of(key), digest) for key, digest in found]
+                await connection.execute(count, *map(list, zip(*values, strict=True)))
         return len(found)
 
     async def unfilled(self, collection: Collection[Any], limit: int) -> int:
