@@ -91,8 +91,8 @@ def digests_table(kept: dict[str, Any]) -> str:
     lines = [
         f"Digests of {records:,} records, on {kept['date']} ({kept['machine']}; the load before was",
         f"{kept['load_before']:g}). One worker counts {records / kept['rows_built_s']:,.0f} rows and",
-        f"{records / kept['documents_built_s']:,.0f} documents a second where there were no digests before. Read are nodes",
-        "of the tree and keys, of both sides.",
+        f"{records / kept['documents_built_s']:,.0f} documents a second where there were no digests before. Read are",
+        "nodes of the tree and keys, of both sides.",
         "",
         "| Keys that differ | Compared in, ms | Read | Goal |",
         "|---:|---:|---:|---:|",
