@@ -24,7 +24,9 @@ app = App(name="mystira", help="Interactive stories for children, on data that m
 content = App(name="content", help="Check and import story files.")
 migration = App(name="migration", help="Revisions of the PostgreSQL schema, for developers.")
 app.command(content)
+cosmos = App(name="cosmos", help="The Cosmos DB that MYSTIRA_DOCUMENTS names.")
 app.command(migration)
+app.command(cosmos)
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]
 
@@ -195,6 +197,27 @@ def import_(
             if scenario is not None:
                 say(f"{path}: imported as {scenario.id} ({scenario.state}, version {scenario.latest_version}).")
     if any(checked.errors for _, checked, _ in results):
+        raise SystemExit(FAILED)
+
+
+@cosmos.command(name="provision")
+def provision_(
+    *,
+    dry_run: Annotated[bool, Parameter(negative="", help="Only tell what would be done.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Make the database, its containers and their indexes, and tell what differs from the declarations."""
+    from mystira.run import provisioning
+
+    findings = asyncio.run(provisioning(read_settings(), dry_run=dry_run))
+    if json:
+        _print_json([finding._asdict() for finding in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.name}: {finding.told(dry_run=dry_run)}")
+            for detail in finding.details:
+                say(f"    {detail}")
+    if any(finding.state == "differs" for finding in findings):
         raise SystemExit(FAILED)
 
 

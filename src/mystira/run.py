@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from mystira.accounts.actions import add_profile
 from mystira.content.actions import import_checked
@@ -30,15 +31,20 @@ from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.shadow_reports import ShadowTeller
+from mystira.polyglot.store import DocumentStore
+from mystira.polyglot.stores.cosmos.address import SAMPLE, Address
 from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
-from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
+from mystira.polyglot.stores.sqlite.store import open_sqlite
 from mystira.polyglot.work import Works
 from mystira.services import COLLECTIONS, JOBS, REACTIONS
 from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings, secret_key
 from mystira.textfiles.readers import Readers, open_readers
+
+if TYPE_CHECKING:
+    from mystira.polyglot.stores.cosmos.provision import Finding
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "migrations"
@@ -63,7 +69,8 @@ class DataUnusable(Problem):
 async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platform]:
     """Open the stores, starting the embedded ones, and close them again whatever happens."""
     _make_folder(settings.data, "MYSTIRA_DATA=/path/to/folder")
-    _make_folder(settings.documents.parent, "MYSTIRA_DOCUMENTS=sqlite:///path/to/file")
+    if isinstance(settings.documents, Path):
+        _make_folder(settings.documents.parent, "MYSTIRA_DOCUMENTS=sqlite:///path/to/file")
     key = secret_key(settings)
     attached = await attach(settings.data, report) if settings.relational == "embedded" else None
     try:
@@ -71,19 +78,31 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
         await migrate(dsn, MIGRATIONS, report)
         relational = await open_postgres(dsn, COLLECTIONS)
         try:
-            documents = await open_sqlite(settings.documents, COLLECTIONS)
-            try:
-                async with open_readers(EXAMINE) as readers:
-                    wired = _wired(settings, documents, relational, readers, key)
-                    async with _answering_drains(wired):
-                        yield wired
-            finally:
-                documents.close()
+            async with _documents(settings) as documents, open_readers(EXAMINE) as readers:
+                wired = _wired(settings, documents, relational, readers, key)
+                async with _answering_drains(wired):
+                    yield wired
         finally:
             await relational.close()
     finally:
         if attached is not None:
             await attached.release()
+
+
+@asynccontextmanager
+async def _documents(settings: Settings) -> AsyncGenerator[DocumentStore]:
+    if isinstance(settings.documents, Address):
+        # The official client takes a while to load, and most processes do without it.
+        from mystira.polyglot.stores.cosmos.store import open_cosmos
+
+        async with open_cosmos(settings.documents, COLLECTIONS) as documents:
+            yield documents
+        return
+    documents = await open_sqlite(settings.documents, COLLECTIONS)
+    try:
+        yield documents
+    finally:
+        documents.close()
 
 
 @asynccontextmanager
@@ -181,6 +200,15 @@ async def serve(settings: Settings, report: Report) -> None:
     report("Everything is stopped.")
 
 
+async def provisioning(settings: Settings, *, dry_run: bool) -> "list[Finding]":
+    """Make the database and the containers that MYSTIRA_DOCUMENTS names, or only tell what would be made."""
+    if not isinstance(settings.documents, Address):
+        raise DataUnusable(reason=f"MYSTIRA_DOCUMENTS names no Cosmos DB. Write it like {SAMPLE}")
+    from mystira.polyglot.stores.cosmos.store import provision_cosmos
+
+    return await provision_cosmos(settings.documents, COLLECTIONS, dry_run=dry_run)
+
+
 async def importing(
     settings: Settings, files: Sequence[Path], report: Report, *, publish: bool, add_vocabulary: bool
 ) -> list[Imported]:
@@ -227,7 +255,7 @@ async def draft_revision(settings: Settings, name: str, report: Report) -> Path 
 
 
 def _wired(
-    settings: Settings, documents: SqliteDocuments, relational: PostgresStore, readers: Readers, key: bytes
+    settings: Settings, documents: DocumentStore, relational: PostgresStore, readers: Readers, key: bytes
 ) -> Platform:
     wake = Wake()
     works = Works(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.stores.cosmos.address import SAMPLE, SCHEME, Address, BadAddress, read_address
 
 PREFIX = "MYSTIRA_"
 
@@ -38,7 +39,13 @@ SETTINGS = (
     Setting("MYSTIRA_DATA", ".mystira", "The folder that holds everything that is kept."),
     Setting("MYSTIRA_HOST", "127.0.0.1", "The address to listen on; 0.0.0.0 for every network."),
     Setting("MYSTIRA_PORT", "8000", "The port to listen on, 1 to 65535."),
-    Setting("MYSTIRA_DOCUMENTS", "sqlite", "Where documents live: `sqlite` (under MYSTIRA_DATA) or `sqlite:///path`."),
+    Setting(
+        "MYSTIRA_DOCUMENTS",
+        "sqlite",
+        "Where documents live: `sqlite` (under MYSTIRA_DATA), `sqlite:///path` or `cosmos://host:port/database` "
+        "(`?tls=0` for HTTP, `?ca=FILE` for a certificate of your own).",
+    ),
+    Setting("MYSTIRA_COSMOS_KEY", "", "The key of the Cosmos DB account; better here than before an @ in the address."),
     Setting("MYSTIRA_RELATIONAL", "embedded", "The PostgreSQL: `embedded` or `postgresql://user:password@host/name`."),
     Setting("MYSTIRA_CACHE", "memory", "Where cached values live: `memory`."),
     Setting("MYSTIRA_BUS", "memory", "How facts travel between services: `memory`."),
@@ -61,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data: Path
     host: str
     port: int
-    documents: Path
+    documents: Path | Address
     relational: str
     media: Path
     demo: bool
@@ -89,10 +96,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     wrong: list[str] = _unknown(given)
     value = {setting.name: given.get(setting.name) or setting.default for setting in SETTINGS}
     data = Path(value["MYSTIRA_DATA"]).expanduser().absolute()
-    documents = _path(value["MYSTIRA_DOCUMENTS"], "sqlite", data / "documents.sqlite")
+    documents = _documents(value, data / "documents.sqlite", wrong)
     media = _path(value["MYSTIRA_MEDIA"], "folder", data / "media")
-    if documents is None:
-        wrong.append(_say("MYSTIRA_DOCUMENTS", value, "write `sqlite` or `sqlite:///absolute/path`"))
     if media is None:
         wrong.append(_say("MYSTIRA_MEDIA", value, "write `folder` or `folder:///absolute/path`"))
     if not value["MYSTIRA_PORT"].isdecimal() or not 1 <= int(value["MYSTIRA_PORT"]) <= 65_535:
@@ -177,6 +182,22 @@ def _wrong_proxies(value: Mapping[str, str]) -> list[str]:
     except ValueError:
         return [_say("MYSTIRA_PROXIES", value, "write addresses or networks, like `10.0.0.5` or `10.0.0.0/8`")]
     return []
+
+
+def _documents(value: Mapping[str, str], default: Path, wrong: list[str]) -> Path | Address | None:
+    given = value["MYSTIRA_DOCUMENTS"]
+    if given.startswith(SCHEME):
+        try:
+            return read_address(given, value["MYSTIRA_COSMOS_KEY"])
+        except BadAddress as error:
+            # The address may hold a key, so it is not repeated.
+            wrong.append(f"MYSTIRA_DOCUMENTS is no address of a Cosmos DB: {error}.")
+            return None
+    found = _path(given, "sqlite", default)
+    if found is None:
+        advice = f"write `sqlite`, `sqlite:///absolute/path` or `{SAMPLE}`"
+        wrong.append(_say("MYSTIRA_DOCUMENTS", value, advice))
+    return found
 
 
 def _path(value: str, scheme: str, default: Path) -> Path | None:

@@ -21,6 +21,8 @@ def test_without_any_setting_everything_has_a_value() -> None:
         ("MYSTIRA_PORT", "http", "write a number from 1 to 65535"),
         ("MYSTIRA_PORT", "70000", "write a number"),
         ("MYSTIRA_DOCUMENTS", "mongo://x", "write `sqlite`"),
+        ("MYSTIRA_DOCUMENTS", "cosmos://key@host:8081", "write it like cosmos://"),
+        ("MYSTIRA_DOCUMENTS", "cosmos://host/database?tsl=0", "tls=0"),
         ("MYSTIRA_RELATIONAL", "mysql://x", "write `embedded`"),
         ("MYSTIRA_CACHE", "disk", "write `memory`"),
         ("MYSTIRA_BUS", "pigeon", "write `memory`"),

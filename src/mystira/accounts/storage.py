@@ -10,6 +10,7 @@ from mystira.accounts.model import (
 )
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.phases import Phase
+from mystira.polyglot.query import Order
 
 ACCOUNTS = Collection(
     Account,
@@ -24,6 +25,7 @@ USER_PROFILES = Collection(
     container="UserProfiles",
     table="user_profiles",
     indexes=(("account_id", "created_at"),),
+    orders=((Order("created_at"),),),
     personal=frozenset({"name"}),
 )
 PENDING_SIGNUPS = Collection(

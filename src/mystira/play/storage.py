@@ -3,6 +3,7 @@
 from mystira.play.model.results import CompassTracking, PlayerScenarioScore, UserBadge
 from mystira.play.model.session import GameSession, PlayClaim
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.query import Order
 
 GAME_SESSIONS = Collection(
     GameSession,
@@ -10,6 +11,7 @@ GAME_SESSIONS = Collection(
     table="game_sessions",
     partition="account_id",
     indexes=(("account_id", "last_move_at"), ("state", "last_move_at")),
+    orders=((Order("last_move_at"),), (Order("last_move_at", descending=True),)),
 )
 PLAY_CLAIMS = Collection(PlayClaim, container="PlayClaims", table="play_claims")
 PLAYER_SCENARIO_SCORES = Collection(
@@ -18,7 +20,13 @@ PLAYER_SCENARIO_SCORES = Collection(
     table="player_scenario_scores",
     partition="profile_id",
 )
-USER_BADGES = Collection(UserBadge, container="UserBadges", table="user_badges", partition="profile_id")
+USER_BADGES = Collection(
+    UserBadge,
+    container="UserBadges",
+    table="user_badges",
+    partition="profile_id",
+    orders=((Order("earned_at"),),),
+)
 COMPASS_TRACKINGS = Collection(
     CompassTracking,
     container="CompassTrackings",

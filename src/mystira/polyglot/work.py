@@ -191,8 +191,8 @@ class Work:
         return uuid7(self.now, self._works.random)
 
     def new_seed(self) -> int:
-        """Return 63 random bits, for what is drawn later and must be replayable."""
-        return self._works.random.getrandbits(63)
+        """Return 53 random bits, which every store keeps exactly, for what is drawn later and must be replayable."""
+        return self._works.random.getrandbits(53)
 
     async def get(self, entity: type[E], id: str, partition: str | None = None) -> E | None:
         """Return the entity with this id, or None. Collections with a partition of their own need it named."""

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from mystira.polyglot.loops import Wake
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.replication import Replication
+from mystira.polyglot.store import DocumentStore
 from mystira.polyglot.stores.postgres.store import PostgresStore
-from mystira.polyglot.stores.sqlite.store import SqliteDocuments
 from mystira.polyglot.work import Works
 from mystira.settings import Settings
 from mystira.textfiles.readers import Readers
@@ -17,7 +17,7 @@ class Platform(NamedTuple):
 
     settings: Settings
     works: Works
-    documents: SqliteDocuments
+    documents: DocumentStore
     relational: PostgresStore
     reactions: Reactions
     wake: Wake

@@ -2,9 +2,14 @@
 
 from mystira.content.scenarios.model.scenario import Scenario, ScenarioVersion
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.query import Order
 
 SCENARIOS = Collection(
-    Scenario, container="Scenarios", table="scenarios", indexes=(("state", "title"), ("age_group", "title"))
+    Scenario,
+    container="Scenarios",
+    table="scenarios",
+    indexes=(("state", "title"), ("age_group", "title")),
+    orders=((Order("title"),),),
 )
 SCENARIO_VERSIONS = Collection(
     ScenarioVersion, container="ScenarioVersions", table="scenario_versions", partition="scenario_id"

@@ -8,8 +8,14 @@ from mystira.content.vocabulary.model import (
     FantasyThemeDefinition,
 )
 from mystira.polyglot.collection import Collection
+from mystira.polyglot.query import Order
 
-AGE_GROUPS = Collection(AgeGroupDefinition, container="AgeGroupDefinitions", table="age_group_definitions")
+AGE_GROUPS = Collection(
+    AgeGroupDefinition,
+    container="AgeGroupDefinitions",
+    table="age_group_definitions",
+    orders=((Order("minimum_age"),),),
+)
 COMPASS_AXES = Collection(CompassAxis, container="CompassAxes", table="compass_axes")
 ARCHETYPES = Collection(ArchetypeDefinition, container="ArchetypeDefinitions", table="archetype_definitions")
 ECHO_TYPES = Collection(EchoTypeDefinition, container="EchoTypeDefinitions", table="echo_type_definitions")

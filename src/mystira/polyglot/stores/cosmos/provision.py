@@ -20,6 +20,14 @@ class Finding(NamedTuple):
     state: str
     details: tuple[str, ...] = ()
 
+    def told(self, *, dry_run: bool) -> str:
+        """Return the state in words."""
+        words = {MADE: "would be made", CHANGED: "would be changed"} if dry_run else {}
+        told = words.get(self.state, self.state)
+        if self.state == DIFFERS:
+            return f"{told}, and a partition key cannot be changed: copy the documents into a new container"
+        return told
+
 
 async def provision(
     client: CosmosClient, database: str, collections: Iterable[Collection[Any]], *, dry_run: bool
