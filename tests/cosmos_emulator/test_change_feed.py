@@ -1,12 +1,15 @@
 """The change feeds and the ranges they are walked by, through the official client."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, DatabaseProxy
+from azure.cosmos.exceptions import CosmosHttpResponseError
 
+from mystira.cosmos_emulator.changes import PRUNE_EVERY
 from tests.cosmos_emulator.conftest import Local
 
 pytestmark = pytest.mark.anyio
@@ -127,6 +130,19 @@ async def test_the_feed_of_all_versions_tells_everything(local: Local, database:
     assert found[2]["previous"]["n"] == 2 and not found[2]["metadata"]["timeToLiveExpired"]
     assert found[4]["metadata"]["timeToLiveExpired"] and found[4]["metadata"]["id"] == "2"
     assert found[2]["metadata"]["previousImageLSN"] == found[1]["metadata"]["lsn"]
+
+
+async def test_the_feed_of_all_versions_forgets_what_is_old(local: Local, container: ContainerProxy) -> None:
+    await container.create_item({"id": "1", "tenant": "a"})
+    _, continuation = await walk(container, mode="AllVersionsAndDeletes")
+    await container.create_item({"id": "2", "tenant": "a"})
+    _, later = await walk(container, mode="AllVersionsAndDeletes")
+    local.clock.now_s += 7200
+    await asyncio.gather(*(put(container, number) for number in range(PRUNE_EVERY)))
+    with pytest.raises(CosmosHttpResponseError) as refused:
+        await walk(container, continuation=continuation, mode="AllVersionsAndDeletes")
+    assert refused.value.status_code == 400
+    assert len((await walk(container, continuation=later, mode="AllVersionsAndDeletes"))[0]) == PRUNE_EVERY
 
 
 async def test_items_end_when_their_time_has_come(local: Local, database: DatabaseProxy) -> None:

@@ -1,13 +1,19 @@
 """Queries through the official client: within a partition, over several, with plans, page by page."""
 
+import asyncio
+import json
 from typing import Any
 
+import aiohttp
 import pytest
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosHttpResponseError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.cosmos_emulator.conftest import Local
+from tests.cosmos_emulator.test_trouble import signed
 
 pytestmark = pytest.mark.anyio
 
@@ -170,11 +176,72 @@ async def test_a_prefix_of_a_hierarchical_key_narrows_a_query(database: Database
     assert sorted(map(int, found)) == [1, 16]
 
 
-async def test_a_malformed_query_is_refused_with_the_position(people: ContainerProxy) -> None:
+@pytest.mark.parametrize(
+    ("query", "line", "column", "offset"),
+    [
+        ("SELECT *\nFROM c WHERE c.n === 1", 2, 19, 27),
+        ("SELECT", 1, 7, 6),
+        ("SELECT * FROM c WHERE c.n = 'open", 1, 29, 28),
+        ("SELECT * FROM c WHERE NOSUCH(c.n)", 1, 23, 22),
+        ("SELECT * FROM c ORDER BY", 1, 25, 24),
+        ("UPDATE c", 1, 1, 0),
+    ],
+)
+@pytest.mark.parametrize("partition", [{}, {"partition_key": "t1"}])
+async def test_a_malformed_query_is_refused_with_the_position(
+    container: ContainerProxy, query: str, line: int, column: int, offset: int, partition: dict[str, Any]
+) -> None:
     with pytest.raises(CosmosHttpResponseError) as refused:
-        await ask(people, "SELECT *\nFROM c WHERE c.n === 1")
+        await ask(container, query, **partition)
     assert refused.value.status_code == 400
-    assert "line 2" in str(refused.value) and '"offset"' in str(refused.value).replace("\\", "")
+    told = json.loads(refused.value.response.text())["message"]
+    assert json.loads(told[told.index("{") :]) == {"line": line, "column": column, "offset": offset}
+
+
+WORDS = """
+SELECT VALUE DISTINCT TOP FROM c WHERE ORDER BY GROUP JOIN IN t OFFSET LIMIT ASC DESC AND OR NOT BETWEEN LIKE EXISTS
+ARRAY COUNT( SUM( AVG( MIN( MAX( UPPER( ARRAY_CONTAINS( IS_DEFINED( REPLICATE( SUBSTRING( DateTimePart( udf.f( c.n
+c.name c["x"] c.tags c.tags[0] @p * ( ) [ ] { } , : . ? ?? = != < >= + - / % || & 1 0 -2 2.5 1e308 'x' "y" true null
+undefined é \\ ' --
+"""
+CLAUSES = [
+    *("FROM c", "FROM t IN c.tags", "JOIN t IN c.tags", "WHERE c.n > @p", "WHERE c.tenant = 't1'", "GROUP BY c.name"),
+    *("ORDER BY c.n", "ORDER BY c.name DESC", "OFFSET 1 LIMIT @p", "WHERE EXISTS(SELECT VALUE 1 FROM t IN c.tags)"),
+]
+TEXTS = st.lists(st.sampled_from(WORDS.split() + CLAUSES), max_size=12).map(lambda words: " ".join(("SELECT", *words)))
+HEADERS = st.sampled_from(
+    [
+        {"x-ms-documentdb-partitionkey": '["t1"]'},
+        {"x-ms-documentdb-query-enablecrosspartition": "True"},
+        {"x-ms-documentdb-query-enablecrosspartition": "True", "x-ms-documentdb-partitionkeyrangeid": "0"},
+        {"x-ms-cosmos-is-query-plan-request": "True", "x-ms-cosmos-supported-query-features": "OrderBy, Aggregate"},
+    ]
+)
+SIMPLE = st.none() | st.booleans() | st.integers(-5, 10**12) | st.text(max_size=3) | st.lists(st.integers(), max_size=2)
+
+
+async def test_no_query_makes_the_endpoint_fail(local: Local, people: ContainerProxy) -> None:
+    loop = asyncio.get_running_loop()
+    seen: set[int] = set()
+    link = "dbs/house/colls/rooms"
+    async with aiohttp.ClientSession() as session:
+
+        async def send(body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+            told = {**signed("post", f"{link}/docs", "docs", link), "content-type": "application/query+json", **headers}
+            async with session.post(f"{local.address}/{link}/docs", headers=told, data=body) as answer:
+                return answer.status, await answer.json()
+
+        @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+        @given(TEXTS, SIMPLE, HEADERS)
+        def hammer(text: str, value: Any, headers: dict[str, str]) -> None:
+            body = json.dumps({"query": text, "parameters": [{"name": "@p", "value": value}]}).encode()
+            status, told = asyncio.run_coroutine_threadsafe(send(body, headers), loop).result(20)
+            seen.add(status)
+            assert status == 200 or (status == 400 and told["message"]), (status, told)
+            assert "Syntax error" not in told.get("message", "") or '"offset": ' in told["message"]
+
+        await asyncio.to_thread(hammer)
+    assert seen == {200, 400}
 
 
 async def test_databases_containers_and_throughput_can_be_asked_for(client: CosmosClient) -> None:

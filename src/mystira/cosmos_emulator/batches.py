@@ -8,7 +8,6 @@ from mystira.cosmos_emulator.catalogue import Catalogue, Container
 from mystira.cosmos_emulator.changes import last_position
 from mystira.cosmos_emulator.documents import BYTES_MAX, shown
 from mystira.cosmos_emulator.items import Commit, Operation, Outcome, Partition, expire, partition_of, perform
-from mystira.cosmos_emulator.partition import of_header
 from mystira.cosmos_emulator.schema import transaction
 from mystira.cosmos_emulator.wire import Refusal, Request, Response, decode, encode
 
@@ -25,7 +24,7 @@ def batch(catalogue: Catalogue, container: Container, request: Request) -> Respo
     header = request.headers.get("x-ms-documentdb-partitionkey")
     asked = _operations(request)
     if request.says("x-ms-cosmos-batch-atomic"):
-        where = partition_of(container, of_header(container.key, header))
+        where = partition_of(container, header)
         results = _all_or_none(catalogue, where, [_operation(one) for one in asked])
         place = where.place
     else:
@@ -82,7 +81,7 @@ def _each(
 ) -> Iterator[Result]:
     for one in asked:
         try:
-            where = partition_of(container, of_header(container.key, one.get("partitionKey", header)))
+            where = partition_of(container, one.get("partitionKey", header))
             with transaction(catalogue.connection):
                 expire(catalogue, container)
                 outcome = perform(Commit(catalogue, container), where, _operation(one))

@@ -133,12 +133,11 @@ def _prune(connection: apsw.Connection, container: Container, now: int) -> None:
     policy: Any = container.definition.get("changeFeedPolicy")
     minutes = cast("dict[str, Any]", policy).get("retentionDuration") if isinstance(policy, dict) else None
     before = now - (minutes * 60 if isinstance(minutes, int) and minutes > 0 else RETENTION_S)
-    connection.execute(
-        "UPDATE containers SET forgotten = max(forgotten, coalesce("
-        "(SELECT max(lsn) FROM changes WHERE container = ?1 AND ts < ?2), 0)) WHERE rid = ?1",
-        (container.rid, before),
-    )
-    connection.execute(
-        "DELETE FROM changes WHERE container = ?1 AND lsn <= (SELECT forgotten FROM containers WHERE rid = ?1)",
-        (container.rid,),
-    )
+    # Walks only over what is forgotten; just now something was noted, so there is a first one that is young enough.
+    first = row(
+        connection,
+        "SELECT lsn FROM changes INDEXED BY changes_by_lsn WHERE container = ? AND ts >= ? ORDER BY lsn LIMIT 1",
+        *(container.rid, before),
+    )[0]
+    connection.execute("UPDATE containers SET forgotten = max(forgotten, ? - 1) WHERE rid = ?", (first, container.rid))
+    connection.execute("DELETE FROM changes WHERE container = ? AND lsn < ?", (container.rid, first))

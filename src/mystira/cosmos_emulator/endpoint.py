@@ -1,12 +1,10 @@
-"""The endpoint as an ASGI application: it finds out what a request is about, and always answers."""
+"""One account: finds out what a request is about, and always answers."""
 
 import time
 import uuid
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from mystira.cosmos_emulator import (
     admin,
@@ -22,17 +20,14 @@ from mystira.cosmos_emulator import (
 from mystira.cosmos_emulator.catalogue import Catalogue, Container
 from mystira.cosmos_emulator.faults import CONNECTION_LOST, Faults, refusal
 from mystira.cosmos_emulator.schema import Unusable, open_storage
-from mystira.cosmos_emulator.wire import Refusal, Request, Response, refuse
+from mystira.cosmos_emulator.wire import BODY_BYTES_MAX, Refusal, Request, Response, refuse
 
-BODY_BYTES_MAX = 5 * 1024 * 1024
 RANGES_AT_FIRST, RANGES_MAX = 2, 100
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+ALWAYS = {"content-type": "application/json", "x-ms-version": "2020-07-15", "x-ms-serviceversion": "version=local"}
 
 
 class Endpoint:
-    """One account with its databases. Everything between two awaits is one step, so nobody sees another's half."""
+    """One account with its databases. A request is answered in one step, so nobody sees another's half."""
 
     def __init__(
         self,
@@ -52,27 +47,28 @@ class Endpoint:
         self._connection = open_storage(file)
         self._catalogue = Catalogue(self._connection, clock, ranges)
         self._faults = Faults()
+        self._run, self._answered = str(uuid.uuid4())[:-12], 0
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        body = await _body(receive)
-        if body is None:
-            return
-        request = _request(scope, body)
+    def answer(self, request: Request) -> Response | None:
+        """Answer one request; None when a test has ordered that the connection is lost."""
         try:
             response = self._answer(request)
         except Refusal as refused:
             if refused.status == CONNECTION_LOST:
-                await _break_off(send)
-                return
+                return None
             response = refuse(refused)
-        await _send(send, request, response)
+        self._answered += 1
+        headers = {
+            **ALWAYS,
+            "x-ms-request-charge": f"{response.charge:.2f}",
+            "x-ms-activity-id": request.headers.get("x-ms-activity-id") or f"{self._run}{self._answered:012x}",
+            **response.headers,
+        }
+        return response._replace(headers=headers)
 
     def _answer(self, request: Request) -> Response:
         if len(request.body) > BODY_BYTES_MAX:
@@ -151,47 +147,3 @@ def _others(kind: str, request: Request) -> Response:
     if request.method == "GET" and kind in catalogue_routes.EMPTY_FEEDS:
         return catalogue_routes.feed("", catalogue_routes.EMPTY_FEEDS[kind], (), request)
     raise Refusal(400, f"This endpoint keeps items; it has no {kind}.")
-
-
-def _request(scope: dict[str, Any], body: bytes) -> Request:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    parts = scope["raw_path"].split(b"/")
-    segments = tuple(unquote_to_bytes(part).decode(errors="surrogateescape") for part in parts if part)
-    base = f"{scope['scheme']}://{headers.get('host', 'localhost')}"
-    return Request(scope["method"], segments, headers, body, base)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, cut where it is too long to be accepted anyway; None when the client has gone."""
-    found = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        if len(found) <= BODY_BYTES_MAX:
-            found += message.get("body", b"")
-        if not message.get("more_body"):
-            return bytes(found)
-
-
-async def _send(send: Send, request: Request, response: Response) -> None:
-    headers = {
-        "content-type": "application/json",
-        "content-length": str(len(response.body)),
-        "x-ms-request-charge": f"{response.charge:.2f}",
-        "x-ms-activity-id": request.headers.get("x-ms-activity-id", "") or str(uuid.uuid4()),
-        "x-ms-version": "2020-07-15",
-        "x-ms-serviceversion": "version=local",
-        **response.headers,
-    }
-    if response.status in (204, 304):
-        del headers["content-length"]
-    encoded = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": response.status, "headers": encoded})
-    await send({"type": "http.response.body", "body": response.body})
-
-
-async def _break_off(send: Send) -> None:
-    """Promise more than is sent: the server then ends the connection, and the client knows no outcome."""
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
-    await send({"type": "http.response.body", "body": b""})

@@ -17,7 +17,6 @@ from mystira.cosmos_emulator.items import (
     perform,
     remove,
 )
-from mystira.cosmos_emulator.partition import of_header
 from mystira.cosmos_emulator.rids import Rid, parse
 from mystira.cosmos_emulator.schema import row, rows, transaction
 from mystira.cosmos_emulator.wire import Refusal, Request, Response, decode_object
@@ -32,9 +31,7 @@ def one_item(catalogue: Catalogue, container: Container, request: Request) -> Re
         raise Refusal(405, f"{request.method} is not possible for an item.")
     where = _partition(container, request)
     asked = _operation(request, kind, _item_id(catalogue, container, request.segments[5]))
-    if kind == "Read":
-        feeds.check_session(request, last_position(catalogue.connection, container))
-    return _do(catalogue, where, asked, request)
+    return _read(catalogue, where, asked, request) if kind == "Read" else _do(catalogue, where, asked, request)
 
 
 def create_item(catalogue: Catalogue, container: Container, request: Request) -> Response:
@@ -70,7 +67,7 @@ def headers(container: Container, lsn: int, place: str, etag: str | None = None)
 
 
 def _partition(container: Container, request: Request) -> Partition:
-    return partition_of(container, of_header(container.key, request.headers.get("x-ms-documentdb-partitionkey")))
+    return partition_of(container, request.headers.get("x-ms-documentdb-partitionkey"))
 
 
 def _operation(request: Request, kind: str, id: str) -> Operation:
@@ -88,17 +85,26 @@ def _item_id(catalogue: Catalogue, container: Container, name: str) -> str:
     return str(found[0]) if found else name
 
 
+def _read(catalogue: Catalogue, where: Partition, asked: Operation, request: Request) -> Response:
+    if where.container.ttl is not None:
+        with transaction(catalogue.connection):
+            expire(catalogue, where.container)
+    commit = Commit(catalogue, where.container)
+    lsn = commit.position()
+    feeds.check_session(request, lsn)
+    return _told(where, perform(commit, where, asked), lsn)
+
+
 def _do(catalogue: Catalogue, where: Partition, asked: Operation, request: Request) -> Response:
     with transaction(catalogue.connection):
         expire(catalogue, where.container)
-        outcome = perform(Commit(catalogue, where.container), where, asked)
-    return _told(catalogue, where, outcome, quiet=request.headers.get("prefer") == "return=minimal")
+        commit = Commit(catalogue, where.container)
+        outcome = perform(commit, where, asked)
+    return _told(where, outcome, commit.position(), quiet=request.headers.get("prefer") == "return=minimal")
 
 
-def _told(catalogue: Catalogue, where: Partition, outcome: Outcome, *, quiet: bool) -> Response:
-    lsn = last_position(catalogue.connection, where.container)
+def _told(where: Partition, outcome: Outcome, lsn: int, *, quiet: bool = False) -> Response:
     if outcome.item is None:
         return Response(outcome.status, b"", headers(where.container, lsn, where.place), outcome.charge)
-    silent = outcome.status == 304 or (quiet and outcome.item.lsn == lsn)
-    body = b"" if silent else shown(where.container, outcome.item)
+    body = b"" if quiet or outcome.status == 304 else shown(where.container, outcome.item)
     return Response(outcome.status, body, headers(where.container, lsn, where.place, outcome.item.etag), outcome.charge)

@@ -7,9 +7,9 @@ import apsw
 
 from mystira.cosmos_emulator import charges, sql
 from mystira.cosmos_emulator.catalogue import Catalogue, Container
-from mystira.cosmos_emulator.changes import Kind, note
+from mystira.cosmos_emulator.changes import Kind, last_position, note
 from mystira.cosmos_emulator.documents import Item, checked, deadline, opened, packed, unique_values
-from mystira.cosmos_emulator.partition import Key, of_document, text_of
+from mystira.cosmos_emulator.partition import Key, located, of_document, text_of
 from mystira.cosmos_emulator.patching import patched
 from mystira.cosmos_emulator.schema import row, rows
 from mystira.cosmos_emulator.wire import Refusal, check, decode
@@ -65,10 +65,16 @@ class Commit:
             self._lsn = cast(int, taken[0])
         return self._lsn
 
+    def position(self) -> int:
+        """Return the position of the newest commit, which is this one if it has written."""
+        return self._lsn or last_position(self.connection, self.container)
 
-def partition_of(container: Container, key: Key) -> Partition:
-    """Return the logical partition of a whole key."""
-    return Partition(container, key, text_of(key), container.key.place(key))
+
+def partition_of(container: Container, header: Any) -> Partition:
+    """Return the logical partition that a request or an operation of a batch names, or refuse."""
+    if header is not None and not isinstance(header, str):
+        raise Refusal(400, 'A partition key is given as text: a JSON array such as ["tenant"].')
+    return Partition(container, *located(container.key, header))
 
 
 def find(connection: apsw.Connection, where: Partition, id: str) -> Item | None:
@@ -97,7 +103,7 @@ def perform(commit: Commit, where: Partition, asked: Operation) -> Outcome:
         fixed = {("id",), *where.container.key.paths}
         document = patched(decode(item.body), asked.content, fixed)
         check(document, "The patched item")
-        return _replace(commit, where, item, document)
+        return _replace(commit, where, item, checked(document))
     document = checked(asked.content)
     if document["id"] != asked.id:
         raise Refusal(400, f"The item's id is {document['id']!r}, but the request names {asked.id!r}.")
@@ -165,7 +171,6 @@ def _create(commit: Commit, where: Partition, document: dict[str, Any]) -> Outco
 
 
 def _replace(commit: Commit, where: Partition, item: Item, document: dict[str, Any]) -> Outcome:
-    document = checked(document)
     _check_key(where, document)
     body, ttl = packed(document), document.get("ttl")
     after = item._replace(lsn=commit.lsn, version=_next_version(), ts=commit.now, ttl=ttl, body=body)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from mystira.cosmos_emulator.hashing import UNDEFINED, Component, Undefined, hashed
@@ -71,6 +72,22 @@ def value_at(document: Mapping[str, Any], path: Path) -> Any:
 def of_document(defined: Definition, document: Mapping[str, Any]) -> Key:
     """Return the partition key that a document has."""
     return tuple(component(value_at(document, path)) for path in defined.paths)
+
+
+class Located(NamedTuple):
+    """A whole key, its text in storage, and its place among all keys."""
+
+    key: Key
+    pk: str
+    place: str
+
+
+# The same few partitions are asked for again and again, and hashing is slow.
+@lru_cache(maxsize=4096)
+def located(defined: Definition, header: str | None) -> Located:
+    """Return the logical partition that a request names, or refuse."""
+    key = of_header(defined, header)
+    return Located(key, text_of(key), defined.place(key))
 
 
 def of_header(defined: Definition, header: str | None) -> Key:

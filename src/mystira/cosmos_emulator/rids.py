@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -13,14 +14,19 @@ class Rid(NamedTuple):
     item: int = 0
 
     def __str__(self) -> str:
-        if self.item:
-            raw = (self.database << 96 | self.container << 64 | self.item).to_bytes(16, "big")
-        elif self.container:
-            raw = (self.database << 32 | self.container).to_bytes(8, "big")
-        else:
-            raw = self.database.to_bytes(4, "big")
-        # A slash would end a segment of the path, so the service writes a dash.
-        return binascii.b2a_base64(raw, newline=False).decode().replace("/", "-")
+        return _text(self)
+
+
+@lru_cache(maxsize=4096)
+def _text(rid: Rid) -> str:
+    if rid.item:
+        raw = (rid.database << 96 | rid.container << 64 | rid.item).to_bytes(16, "big")
+    elif rid.container:
+        raw = (rid.database << 32 | rid.container).to_bytes(8, "big")
+    else:
+        raw = rid.database.to_bytes(4, "big")
+    # A slash would end a segment of the path, so the service writes a dash.
+    return binascii.b2a_base64(raw, newline=False).decode().replace("/", "-")
 
 
 def parse(text: str) -> Rid | None:

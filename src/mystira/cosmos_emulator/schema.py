@@ -50,13 +50,12 @@ CREATE TABLE IF NOT EXISTS unique_values (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS unique_values_by_doc ON unique_values (doc);
 CREATE TABLE IF NOT EXISTS changes (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     container INTEGER NOT NULL REFERENCES containers ON DELETE CASCADE,
     lsn INTEGER NOT NULL, before INTEGER NOT NULL, doc INTEGER NOT NULL, pk TEXT NOT NULL, id TEXT NOT NULL,
     place TEXT NOT NULL, kind TEXT NOT NULL, ts INTEGER NOT NULL, version INTEGER NOT NULL, body BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS changes_by_lsn ON changes (container, lsn, seq);
-CREATE INDEX IF NOT EXISTS changes_by_ts ON changes (container, ts);
 """
 
 

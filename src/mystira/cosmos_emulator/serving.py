@@ -5,13 +5,12 @@ import contextlib
 import errno
 import gc
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
-
-import uvicorn
 
 from mystira.cosmos_emulator.certificate import certificate
+from mystira.cosmos_emulator.connection import Connection
 from mystira.cosmos_emulator.endpoint import Endpoint
 from mystira.cosmos_emulator.schema import Unusable
 
@@ -28,62 +27,37 @@ async def serve(
         say(f"AccountEndpoint={address}/;AccountKey={key};")
         gc.collect()
         gc.freeze()
-        await server
+        await server.serve_forever()
 
 
 @asynccontextmanager
 async def listening(
     endpoint: Endpoint, *, host: str = HOST, port: int = 0, https: bool = False
-) -> AsyncGenerator[tuple[str, "asyncio.Task[None]"]]:
-    """Serve while the body runs; it is given the address and the server's task."""
+) -> AsyncGenerator[tuple[str, asyncio.Server]]:
+    """Serve while the body runs; it is given the address and the server."""
     taken = _take(host, port)
-    files: dict[str, Any] = {}
-    if https:
-        files = dict(zip(("ssl_certfile", "ssl_keyfile"), map(str, certificate()), strict=True))
-    server = _Server(
-        uvicorn.Config(
-            cast(Any, endpoint),
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=120,
-            timeout_graceful_shutdown=GRACE_S,
-            **files,
-        )
+    scheme, secure = ("https", _secure()) if https else ("http", None)
+    connections: set[Connection] = set()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(endpoint.answer, connections, scheme), sock=taken, ssl=secure
     )
-    serving = asyncio.create_task(server.serve(sockets=[taken]))
     try:
-        await server.ready(serving)
         name = f"[{host}]" if ":" in host else "localhost" if host in ("0.0.0.0", "::") else host  # noqa: S104 - it is compared, not bound.
-        yield f"{'https' if https else 'http'}://{name}:{taken.getsockname()[1]}", serving
+        yield f"{scheme}://{name}:{taken.getsockname()[1]}", server
     finally:
-        server.should_exit = True
-        await serving
+        server.close()
+        for connection in tuple(connections):
+            connection.close()
+        with contextlib.suppress(TimeoutError):
+            # A client that does not read its answer keeps nobody waiting.
+            await asyncio.wait_for(server.wait_closed(), GRACE_S)
         endpoint.close()
 
 
-class _Server(uvicorn.Server):
-    # Signals belong to whoever started this, so the base class must not take them.
-    capture_signals = contextlib.nullcontext  # pyright: ignore[reportAssignmentType,reportIncompatibleMethodOverride]
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening and tell those who wait for it."""
-        await super().startup(sockets)
-        self._listening.set()
-
-    async def ready(self, serving: "asyncio.Task[None]") -> None:
-        """Return when requests are answered; raise what kept the server from starting."""
-        waiting = asyncio.create_task(self._listening.wait())
-        await asyncio.wait((waiting, serving), return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if serving.done():
-            serving.result()
+def _secure() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate())
+    return context
 
 
 def _take(host: str, port: int) -> socket.socket:
