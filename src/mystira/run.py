@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from mystira.polyglot.drains import DrainWatch
 from mystira.polyglot.feed import LEASE_S, FeedFollower
 from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
 from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.purge import purge_in_turn
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
@@ -37,6 +39,7 @@ from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import open_sqlite
+from mystira.polyglot.transition import pick_up
 from mystira.polyglot.work import Works
 from mystira.services import COLLECTIONS, JOBS, REACTIONS
 from mystira.services.platform import Platform
@@ -54,7 +57,9 @@ APART_S = 0.01
 DRAINS_S = 0.2
 # Nothing waits for digests, so they go in larger steps.
 DIGESTS_APART_S = 0.25
-BY_CLOCK_S = {"shadow reads": 5.0, "backfill": 2.0, "dead letters": 2.0, "digests": 1.0}
+BY_CLOCK_S = {"shadow reads": 5.0, "backfill": 2.0, "dead letters": 2.0, "digests": 1.0, "transitions": 10.0}
+
+PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
 
 Report = Callable[[str], None]
 
@@ -139,12 +144,22 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
     for job in JOBS:
         step = partial(job.do, platform.works)
         loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
+    if platform.settings.purge_days:
+        loops.append(asyncio.create_task(_purging(platform, clock)))
     try:
         yield
     finally:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _purging(platform: Platform, clock: Wake) -> None:
+    """Look every hour whether a day has passed; not while everything is being started."""
+    await asyncio.sleep(PURGE_AFTER_S)
+    older_than_s = timedelta(days=platform.settings.purge_days).total_seconds()
+    step = partial(purge_in_turn, platform.replication, older_than_s=older_than_s)
+    await keep_doing("purge", step, clock, idle_s=PURGE_EVERY_S)
 
 
 async def settle(platform: Platform) -> None:
@@ -161,6 +176,7 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
     return {
         "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=lease_s).step,
         "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
+        "transitions": lambda: pick_up(r),
         "backfill": Backfiller(r, steady=time.monotonic).step,
         "dead letters": lambda: retry_due(r),
         "shadow reads": ShadowTeller(platform.works.shadows, r).step,

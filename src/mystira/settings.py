@@ -56,9 +56,11 @@ SETTINGS = (
     Setting("MYSTIRA_LIMIT_WRITES", "1200", "Changes that one client may make in a minute; 0 for any number."),
     Setting("MYSTIRA_LIMIT_SIGN_INS", "30", "Links one client may ask for or open in 15 minutes; 0 for any number."),
     Setting("MYSTIRA_LIMIT_LINKS", "5", "Sign-in links that go to one address in 15 minutes; 0 for any number."),
+    Setting("MYSTIRA_PURGE_DAYS", "30", "After how many days what was removed leaves no trace; 0 keeps the traces."),
 )
 
 
+PURGE_DAYS_MAX = 3_650
 LIMITS = tuple(setting.name for setting in SETTINGS if setting.name.startswith("MYSTIRA_LIMIT_"))
 
 
@@ -77,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_writes: int
     limit_sign_ins: int
     limit_links: int
+    purge_days: int
 
     @property
     def address(self) -> str:
@@ -114,6 +117,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         wrong.append("MYSTIRA_SECRET is too short: write 32 characters or more, or leave it out.")
     wrong += _wrong_proxies(value)
     wrong += [_say(name, value, "write a number from 0 to 1000000") for name in LIMITS if not _is_limit(value[name])]
+    if not _is_limit(value["MYSTIRA_PURGE_DAYS"]) or int(value["MYSTIRA_PURGE_DAYS"]) > PURGE_DAYS_MAX:
+        wrong.append(_say("MYSTIRA_PURGE_DAYS", value, f"write a number from 0 to {PURGE_DAYS_MAX}"))
     if wrong or documents is None or media is None:
         raise SettingsWrong(wrong="\n".join(f"  {line}" for line in wrong))
     return Settings(
@@ -129,6 +134,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         limit_writes=int(value["MYSTIRA_LIMIT_WRITES"]),
         limit_sign_ins=int(value["MYSTIRA_LIMIT_SIGN_INS"]),
         limit_links=int(value["MYSTIRA_LIMIT_LINKS"]),
+        purge_days=int(value["MYSTIRA_PURGE_DAYS"]),
     )
 
 

@@ -11,7 +11,7 @@ from mystira.polyglot import backfill
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterKind
 from mystira.polyglot.phases import Phase
-from mystira.polyglot.purge import NotNow, purge_tombstones
+from mystira.polyglot.purge import NotNow, purge_in_turn, purge_tombstones
 from mystira.polyglot.spill import SPILLS, put_aside, sweep_spills
 from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record
 from mystira.polyglot.work import Work
@@ -250,3 +250,16 @@ async def test_an_orphaned_spill_is_swept_once_it_is_old(rig: Rig, dual: Process
     assert await sweep_spills(rig.sqlite, COUNTERS, real_clock()) == 1
     assert await rig.sqlite.read(SPILLS, Key(orphan.id, orphan.id)) is None
     assert await rig.sqlite.read(SPILLS, Key(used.id, used.id)) is not None
+
+
+async def test_each_collection_is_purged_once_a_day_however_many_processes_look(rig: Rig, dual: Process) -> None:
+    other = Process(rig, "b")
+    assert await purge_in_turn(dual.r, older_than_s=0.0) == 1
+    assert (await dual.verbs(COUNTERS))[-1] == "purge 1 tombstones"
+    for process in (dual, other):
+        await process.works.run(raise_counter, kind=Counter, id="gone", by=1)
+        await process.works.run(remove, Counter, "gone")
+        await process.settle()
+        assert await purge_in_turn(process.r, older_than_s=0.0) == 0
+    tomorrow = other.r._replace(clock=lambda: real_clock() + timedelta(days=1, minutes=1))
+    assert await purge_in_turn(tomorrow, older_than_s=0.0) == 1

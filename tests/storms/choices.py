@@ -1,6 +1,8 @@
 """The one place where faults draw randomness: recorded decision by decision, so that a failing schedule can shrink."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from math import log
 from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -22,12 +24,28 @@ class Choices:
     Neutral ("no fault here") is False for a probability and the first of several options.
     """
 
-    def __init__(self, seed: int, forced: Mapping[str, Any] | None, drawn: bool) -> None:
+    def __init__(
+        self,
+        seed: int,
+        forced: Mapping[str, Any] | None,
+        drawn: bool,
+        told: Callable[[Decision], None] = lambda decision: None,
+    ) -> None:
         self.seed = seed
         self.forced = forced or {}
         self.drawn = drawn
+        self.closed = False
         self.decisions: list[Decision] = []
         self.streams: dict[str, tuple[Random, list[int]]] = {}
+        self.chances: dict[str, Chance] = {}
+        self._told = told
+
+    def chance(self, label: str, rate: float) -> "Chance":
+        """Return the one chance of this label, made when it is first asked for."""
+        found = self.chances.get(label)
+        if found is None:
+            found = self.chances[label] = Chance(self, label, rate)
+        return found
 
     def choose(self, label: str, options: float | Sequence[Any]) -> Any:
         stream = self.streams.get(label)
@@ -47,11 +65,56 @@ class Choices:
         if not self.drawn or self.forced:
             value = self._forced(f"{label}#{number}", options, value if self.drawn else neutral)
         if value is not neutral and value != neutral:
-            self.decisions.append(Decision(f"{label}#{number}", value))
+            self.decided(f"{label}#{number}", value)
         return value
+
+    def decided(self, key: str, value: Any) -> None:
+        """Put a draw that did not come out neutral on record."""
+        decision = Decision(key, value)
+        self.decisions.append(decision)
+        self._told(decision)
 
     def _forced(self, key: str, options: float | Sequence[Any], otherwise: Any) -> Any:
         """The value that was asked for, unless this run has come to a place where it is no option any more."""
         value = self.forced.get(key, otherwise)
         possible = (False, True) if isinstance(options, float | int) else options
         return value if value in possible else otherwise
+
+
+class Chance:
+    """Something of a fixed rate that is asked for at thousands of places and seldom happens.
+
+    How many askings pass until the next time is drawn once, so an asking that comes to nothing costs next to nothing.
+    """
+
+    __slots__ = ("_choices", "_label", "_none_in", "_plain", "asked", "due")
+
+    def __init__(self, choices: Choices, label: str, rate: float) -> None:
+        self._choices = choices
+        self._label = label
+        self._none_in = log(1.0 - rate)
+        self._plain = choices.drawn and not choices.forced
+        self.asked = 0
+        self.due = 0
+        self._draw()
+
+    def strikes(self) -> bool:
+        """Tell whether it happens here."""
+        self.asked = asked = self.asked + 1
+        return (asked == self.due or not self._plain) and self._strikes_at(asked)
+
+    def _strikes_at(self, asked: int) -> bool:
+        choices, key = self._choices, f"{self._label}#{asked - 1}"
+        is_due = asked == self.due
+        if is_due:
+            self._draw()
+        # Drawn even when the value is forced, so that what comes later stays what it is.
+        strikes = bool(choices.forced.get(key, choices.drawn and is_due)) and not choices.closed
+        if strikes:
+            choices.decided(key, True)
+        return strikes
+
+    def _draw(self) -> None:
+        told = f"{self._choices.seed} {self._label} {self.due}".encode()
+        part = int.from_bytes(blake2b(told, digest_size=7).digest()) / (1 << 56)
+        self.due += 1 + int(log(1.0 - part) / self._none_in)

@@ -1,6 +1,5 @@
 """What must hold when the storm is over, by the numbers of the design."""
 
-import asyncio
 from unittest import mock
 
 from mystira.polyglot import spill
@@ -45,7 +44,7 @@ async def storm(world: World) -> None:
         world.start(name)
     loop.start("chaos", world.chaos())
     while not world.wires.calm and loop.time() < PATIENCE_S:
-        await asyncio.sleep(1.0)
+        await loop.pause(1.0)
         # Faults may hold a transition up for as long as they last. Once they end, so must it.
         world.wires.fair = world.wires.fair or loop.time() > FOUL_S
         look(world)

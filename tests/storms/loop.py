@@ -15,10 +15,10 @@ from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from random import Random
-from types import TracebackType
+from types import CoroutineType, TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
 
-from tests.storms.choices import Choices, Decision
+from tests.storms.choices import Chance, Choices, Decision
 from tests.storms.processes import PROCESS, Handle, Process, StormTask
 from tests.storms.waiting import report
 
@@ -77,7 +77,7 @@ class StormLoop(AbstractEventLoop):
         self.traced: list[Traced] = []
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
-        self._choices = Choices(seed, forced, drawn)
+        self._choices = Choices(seed, forced, drawn, self._tell_decision)
         self._random = Random(seed).random
         self._now = 0.0
         self._ready: list[Handle] = []
@@ -128,6 +128,14 @@ class StormLoop(AbstractEventLoop):
 
     def create_future(self) -> Future[Any]:
         return Future(loop=self)
+
+    def pause(self, seconds: float) -> Future[None]:
+        """Return what is done after this much virtual time: `asyncio.sleep` at half the price."""
+        future = Future[None](loop=self)
+        self._timers_made += 1
+        handle = Handle((_set_unless_cancelled, (future,), copy_context()))
+        heappush(self._timers, (self._now + seconds, self._timers_made, handle))
+        return future
 
     def create_task(  # type: ignore[override]
         self,
@@ -203,8 +211,12 @@ class StormLoop(AbstractEventLoop):
                 if drawn < count - 1:
                     handle, ready[drawn] = ready[drawn], handle
             callback, args, context = handle
-            if callback is None or (self._watching and not self._may_run(handle, context)):
+            if callback is None:
                 continue
+            if self._watching:
+                process = context.get(PROCESS)
+                if process is not None and process.troubled and not self._may_run(handle, process):
+                    continue
             self.step = step = step + 1
             if step > steps_max:
                 raise Runaway(f"More than {steps_max} steps, at {self._now:.4f} s:\n{report(self._tasks)}")
@@ -228,10 +240,7 @@ class StormLoop(AbstractEventLoop):
             return
         raise Deadlock(f"Nothing can happen any more, at {self._now:.4f} s, step {self.step}:\n{report(self._tasks)}")
 
-    def _may_run(self, handle: Handle, context: Context) -> bool:
-        process = context.get(PROCESS)
-        if process is None:
-            return True
+    def _may_run(self, handle: Handle, process: Process) -> bool:
         if process.steps_left is not None and process.asleep_until is None:
             if process.steps_left == 0:
                 self._end(process)
@@ -288,7 +297,7 @@ class StormLoop(AbstractEventLoop):
         """
         if not self.alive(name):
             return
-        self._watching = True
+        self._watching = self._processes[name].troubled = True
         if after_steps:
             self._processes[name].steps_left = after_steps
         else:
@@ -312,17 +321,25 @@ class StormLoop(AbstractEventLoop):
         """Pause the process: its callbacks and timers wait until this much virtual time has passed, then go on."""
         if not self.alive(name):
             return
-        self._watching = True
         process = self._processes[name]
+        self._watching = process.troubled = True
         process.asleep_until = max(self._now + seconds, process.asleep_until or 0.0)
         self.call_at(process.asleep_until, self._wake, process, context=Context())
         if self.tracing:
             self.trace(f"{name} sleeps until {process.asleep_until:.4f}")
 
+    def wake(self, name: str) -> None:
+        """End the sleep of the process now, if it sleeps."""
+        process = self._processes.get(name)
+        if process is not None and process.asleep_until is not None:
+            process.asleep_until = self._now
+            self._wake(process)
+
     def _wake(self, process: Process) -> None:
         # A longer sleep may have been asked for in the meantime; its own timer wakes the process then.
         if process.asleep_until is not None and process.asleep_until <= self._now:
             process.asleep_until = None
+            process.troubled = process.dead or process.steps_left is not None
             self._ready += process.parked
             process.parked.clear()
 
@@ -332,11 +349,15 @@ class StormLoop(AbstractEventLoop):
         """Draw a fault: a probability gives a bool, several options give one of them, whose first means no fault."""
         if self._closed:
             return options[0] if isinstance(options, Sequence) else False
-        made = len(self._choices.decisions)
-        value = self._choices.choose(label, options)
-        if self.tracing and len(self._choices.decisions) > made:
-            self.trace(f"? {self._choices.decisions[-1]}")
-        return value
+        return self._choices.choose(label, options)
+
+    def chance(self, label: str, rate: float) -> Chance:
+        """Return a fault of a fixed rate, to be asked for again and again: much cheaper than `choose`."""
+        return self._choices.chance(label, rate)
+
+    def _tell_decision(self, decision: Decision) -> None:
+        if self.tracing:
+            self.trace(f"? {decision}")
 
     @property
     def decisions(self) -> list[Decision]:
@@ -379,7 +400,7 @@ class StormLoop(AbstractEventLoop):
         """
         if self._closed:
             return
-        self._closed = True
+        self._closed = self._choices.closed = True
         raised, sys.unraisablehook = sys.unraisablehook, lambda unraisable, /: None
         try:
             with self._entered(), warnings.catch_warnings():
@@ -419,13 +440,18 @@ class StormLoop(AbstractEventLoop):
         """Nothing to do: there are no threads."""
 
 
+def _set_unless_cancelled(future: Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
 _LEAKED: list[Any] = []
 
 
 def _close(coro: Any) -> None:
     """Close it, again if a finally block waits for something; one that will never end is kept for good instead."""
     # The end of an asynchronous generator has a task as well, and is no coroutine.
-    if iscoroutine(coro) and hasattr(coro, "cr_running") and getcoroutinestate(coro) == CORO_CREATED:
+    if isinstance(coro, CoroutineType) and getcoroutinestate(coro) == CORO_CREATED:
         # What it was given to wait for will not begin either, and would complain of that when it is collected.
         for argument in coro.cr_frame.f_locals.values():
             if iscoroutine(argument):

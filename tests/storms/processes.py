@@ -26,11 +26,13 @@ class Handle(list[Any]):
 class Process:
     """One life of a process: a process that is started again under its name is another one."""
 
-    __slots__ = ("asleep_until", "dead", "name", "parked", "steps_left")
+    __slots__ = ("asleep_until", "dead", "name", "parked", "steps_left", "troubled")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = False
+        # Whether it is dead, asleep or about to be killed: all others run without being asked.
+        self.troubled = False
         self.asleep_until: float | None = None
         self.steps_left: int | None = None
         self.parked: list[Handle] = []

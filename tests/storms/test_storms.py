@@ -54,7 +54,7 @@ def trace_of(seed: int, hash_seed: str) -> str:
 
 def test_the_same_seed_gives_the_same_trace_in_another_process_under_another_hash_seed() -> None:
     first = trace_of(7, "1")
-    assert first.count("\n") > 30 and first.rstrip().endswith("passed")
+    assert first.count("\n") > 15 and first.rstrip().endswith("passed")
     assert trace_of(7, "2") == first
     assert trace_of(8, "1") != first
 

@@ -1,7 +1,7 @@
 """One schedule: processes that write, carry and move phases over simulated stores, and an oracle that knows it all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -28,22 +28,25 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.memory import Document
-from mystira.polyglot.transition import Terms, change_phase, end_transition
+from mystira.polyglot.transition import Terms, change_phase, end_transition, pick_up
 from mystira.polyglot.work import Command, Work, Works
+from tests.storms.bells import Bell
 from tests.storms.loop import StormLoop
-from tests.storms.simulated import Wires, broken
+from tests.storms.simulated import Waiting, Wires, broken
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
-TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.2)
+TEMPO = Tempo(lease_s=0.6, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.3)
 OLD = ("old", "older", "oldest")
 NEW = "new"
 WRITTEN = ("a", "a", "a", "a", "a", "b", "b", "c", "d", "old")
 KEYS = ("a", "b", "c", "d", *OLD, NEW)
 FLIPS = (4, 4, 5)
-IDLE_S = 1.6
-PHASE_S = 3.0
+IDLE_S = 0.5
+APART_S = 0.2
+LEASE_S = 1.5
+PHASE_S = 2.5
 RELIEF_S = 5.0
 BEGUN = 0.6
 FOUL_S, PATIENCE_S = 60.0, 150.0
@@ -54,8 +57,11 @@ TERMS = Terms(deadline_s=PHASE_S)
 ORDERS = Orders(waived=("backup", "dead letters", "verification", "scrub"), hold_s=PHASE_S)
 WATCH_S, LOOKS_S = 1.5, (0.05, 0.2, 0.4)
 LAGS_S = 4.0
+LOOKS_IN_VAIN, TICKS = 6, 4
+CALM_S = 4.0
+THINK_S, REFUSED_S = 1.5, 1.0
 CHAOS = (
-    *[""] * 30,
+    "",
     "kill p0",
     "kill p1",
     "kill op",
@@ -91,6 +97,7 @@ POISONS = Collection(
     Poison, container="Poisons", table="poisons", phase=Phase.DUAL_WRITE_COSMOS_READ, unique=(("label",),)
 )
 CATALOG = Catalog([COUNTERS, EFFECTS, POISONS])
+MOVED = Catalog([COUNTERS])
 
 
 async def change(work: Work, key: str, token: str, removes: bool, thinks_s: float) -> None:
@@ -113,6 +120,12 @@ async def hear(handling: Handling, event: Raised) -> None:
     await handling.run(add_effect, event.token)
 
 
+REACTIONS = Reactions([Reaction("effect", Raised, hear)])
+
+
+EVERYTHING = Waiting(changes=True, relay=True, events=True, fills=True, letters=True)
+
+
 class World:
     """The stores, the processes and what was promised to writers."""
 
@@ -122,9 +135,9 @@ class World:
         self.wires = Wires(loop, rate)
         self.acked: dict[str, set[str]] = {key: set() for key in KEYS}
         self.ops = 0
-        self.filled = False
         self.flips = self.random.choice(FLIPS)
         self.lives = 0
+        self._told = (-1.0, NOW)
         loop.on_kill(self._killed)
         self._legacy()
         if self.random.random() < BEGUN:
@@ -133,7 +146,11 @@ class World:
             self.wires.relational.control_of[COUNTERS.name] = begun
 
     def clock(self) -> datetime:
-        return NOW + timedelta(seconds=self.loop.time())
+        at, told = self._told
+        if at != (now := self.loop.time()):
+            told = NOW + timedelta(seconds=now)
+            self._told = (now, told)
+        return told
 
     def _legacy(self) -> None:
         """Documents from before there were stamps."""
@@ -150,13 +167,20 @@ class World:
         self.lives += 1
         process = Process(self, name, self.lives)
         for job in (process.operate,) if name.startswith("op") else (process.carry, process.write, process.watch):
-            self.loop.start(name, job())
+            self.loop.start(name, self._to_its_end(name, job()))
+
+    async def _to_its_end(self, name: str, job: Coroutine[Any, Any, None]) -> None:
+        """Run a job. What ends one but a kill would never be told, for in the end all processes are killed."""
+        try:
+            await job
+        except Exception as error:  # noqa: BLE001 - the next look at the world raises it.
+            self.wires.broken.append(f"Crash: a job of {name} ended with {error!r}")
 
     async def chaos(self) -> None:
         """Kill, freeze and cut off until it is calm."""
         choose, random = self.loop.choose, self.random.random
         while not self.wires.fair:
-            await asyncio.sleep(0.1 + random() * 0.5)
+            await self.loop.pause(0.1 + random() * CALM_S)
             what = choose("chaos", CHAOS)
             if not what or self.wires.fair:
                 continue
@@ -180,7 +204,7 @@ class World:
             self.loop.start("world", self._restart(name, self.random.random() * 0.4 + 0.3))
 
     async def _restart(self, name: str, after_s: float) -> None:
-        await asyncio.sleep(after_s)
+        await self.loop.pause(after_s)
         if not self.wires.calm:
             self.start(name)
 
@@ -193,9 +217,15 @@ class Process:
         self.name = name
         self.random = Random(world.loop.seed * 1009 + life)
         documents, relational = world.wires.to_documents(name), world.wires.to_relational(name)
-        steady = world.loop.time
+        steady, self.pause = world.loop.time, world.loop.pause
         self.leadership = Leadership(
-            documents, relational, tempo=TEMPO, clock=world.clock, steady=steady, name=f"{name}.{life}"
+            documents,
+            relational,
+            tempo=TEMPO,
+            clock=world.clock,
+            steady=steady,
+            sleep=self.pause,
+            name=f"{name}.{life}",
         )
         self.works = Works(
             CATALOG,
@@ -204,58 +234,58 @@ class Process:
             leadership=self.leadership,
             clock=world.clock,
             random=self.random,
-            committed=lambda: self.bell.set(),
+            sleep=self.pause,
+            committed=lambda: self.bell.ring(),
         )
-        self.bell = asyncio.Event()
+        self.bell = Bell(world.loop)
         self.drains = DrainWatch(self.leadership, relational)
+        self.moved = world.wires.relational.bells[name] = Bell(world.loop)
         self.r = Replication(
-            Catalog([COUNTERS]), documents, relational, tempo=TEMPO, clock=world.clock, name=f"{name}.{life}"
+            MOVED, documents, relational, TEMPO, clock=world.clock, sleep=self.pause, name=f"{name}.{life}"
         )
         self.follower = FeedFollower(
-            [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=4.0, page=5
+            [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=LEASE_S, page=5
         )
         self.relay = ReverseRelay(CATALOG, documents, relational, clock=world.clock, lease_s=1.0)
         self.filler = backfill.Backfiller(self.r, steady=steady, page=2, lease_s=1.0)
         self.keeper = DigestKeeper(self.r, page=5, lease_s=1.0)
-        self.rounds = 0
-        self.pump = OutboxPump(self.works, relational, Reactions([Reaction("effect", Raised, hear)]))
+        self.rounds = 1
+        self.aim: tuple[Phase | None, Phase | None] = (None, None)
+        self.pump = OutboxPump(self.works, relational, REACTIONS, lease_s=LEASE_S)
 
     async def carry(self) -> None:
         """Follow, relay, fill, retry and deliver, for ever."""
         while True:
             self.bell.clear()
             if not await self.carry_once():
-                try:
-                    async with asyncio.timeout(IDLE_S):
-                        await self.bell.wait()
-                except TimeoutError:
-                    continue
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait until there is something to do, or long enough to look whether there is."""
+        for _ in range(TICKS):
+            if await self.bell.wait(IDLE_S) or any(self.world.wires.waiting(self.world.clock())):
+                # Changes that come soon after one another share one round.
+                await self.pause(self.random.random() * APART_S)
+                return
+        self.rounds = 0
 
     async def watch(self) -> None:
         """Stand down when a drain is heard of, for ever; who is told of it looks again, for writes take time."""
-        bell = self.world.wires.relational.moved.join()
         while True:
-            try:
-                async with asyncio.timeout(WATCH_S):
-                    await bell.wait()
-            except TimeoutError:
-                pass
-            looks = LOOKS_S if bell.is_set() else LOOKS_S[:1]
-            bell.clear()
+            self.moved.clear()
+            looks = LOOKS_S if await self.moved.wait(WATCH_S) else LOOKS_S[:1]
+            if not self.world.wires.relational.drains() and self.random.random() > 1 / LOOKS_IN_VAIN:
+                continue
             for pause_s in looks:
-                await asyncio.sleep(self.random.random() * pause_s)
+                await self.pause(self.random.random() * pause_s)
                 with suppress(Problem):
                     await self.drains.step()
 
     async def carry_once(self) -> int:
-        """One step of everything; whatever fails is tried again in the next."""
+        """One step of everything that may find something; whatever fails is tried again in the next."""
         done = 0
+        steps = self._steps()
         self.rounds += 1
-        steps: list[Callable[[], Awaitable[int]]] = [self.follower.step, self.relay.step, self.pump.step]
-        if not self.world.filled:
-            steps.append(self.filler.step)
-        if self.rounds % 4 == 0:
-            steps += [lambda: deadletters.retry_due(self.r), self.keeper.step]
         for step in steps:
             try:
                 done += await step()
@@ -263,13 +293,38 @@ class Process:
                 continue
         return done
 
+    def _steps(self) -> list[Callable[[], Awaitable[int]]]:
+        """Return what has something to do, and everything now and then: to look in vain costs time and seldom more."""
+        waiting = EVERYTHING if self.rounds % LOOKS_IN_VAIN == 0 else self.world.wires.waiting(self.world.clock())
+        steps: list[Callable[[], Awaitable[int]]] = []
+        if waiting.changes:
+            steps.append(self.follower.step)
+        if waiting.relay:
+            steps.append(self.relay.step)
+        if waiting is EVERYTHING:
+            steps.append(lambda: pick_up(self.r))
+        if self.rounds % 4 == 0:
+            steps.append(self.keeper.step)
+        if waiting.events:
+            steps.append(self.pump.step)
+        if waiting.fills:
+            steps.append(self.filler.step)
+        if waiting.letters:
+            steps.append(self._retry)
+        return steps
+
+    async def _retry(self) -> int:
+        return await deadletters.retry_due(self.r)
+
     async def write(self) -> None:
         """Change records now and then; remember what was acknowledged."""
         random = self.random.random
         while not self.world.wires.calm:
-            await asyncio.sleep(random() * 0.9)
+            await self.pause(random() * THINK_S)
             key = WRITTEN[int(random() * len(WRITTEN))]
-            await self.write_once(key, removes=random() < 0.15)
+            if not await self.write_once(key, removes=random() < 0.15):
+                # Whoever was refused comes back a little later.
+                await self.pause(random() * REFUSED_S)
 
     async def write_once(self, key: str, *, removes: bool = False) -> bool:
         """Make one change; tell whether it was acknowledged."""
@@ -287,22 +342,21 @@ class Process:
     async def operate(self) -> None:
         """Walk through the phases, forwards and back, until the leader has changed often enough."""
         random = self.random.random
-        await asyncio.sleep(random())
+        await self.pause(random() * 0.3)
         retires_at = self.world.loop.time() + (RELIEF_S if self.name == "op2" else PATIENCE_S)
         while self.world.loop.time() < retires_at:
             try:
                 row = await self.r.row(COUNTERS)
-                self.world.filled = row.complete
                 if row.epoch >= self.world.flips and row.state is State.OPEN:
                     self.world.wires.fair = self.world.wires.calm = True
                     self.world.loop.counts["walk ms"] += int(self.world.loop.time() * 1000)
                     return
-                target = await self._next(row.phase, random())
+                target = await self._next(row, random())
                 if target is not None:
                     await self._go(row.phase, target)
             except Problem:
-                await asyncio.sleep(0.4)
-            await asyncio.sleep(0.1 + random() * 0.2)
+                await self.pause(0.4)
+            await self.pause(0.1 + random() * 0.2)
 
     async def _go(self, phase: Phase, target: Phase) -> None:
         match phase, target:
@@ -313,17 +367,28 @@ class Process:
             case _:
                 await change_phase(self.r, COUNTERS, target, actor="op", why="storm", terms=TERMS)
 
-    async def _next(self, phase: Phase, drawn: float) -> Phase | None:
-        match phase:
+    async def _next(self, row: Control, drawn: float) -> Phase | None:
+        """Return where to go, the same as before if that has failed; None while the copy is being filled."""
+        before, aim = self.aim
+        if before is not row.phase or aim is None:
+            aim = await self._drawn(row, drawn)
+            self.aim = (row.phase, aim)
+        return aim
+
+    async def _drawn(self, row: Control, drawn: float) -> Phase | None:
+        match row.phase:
             case Phase.COSMOS_ONLY:
+                if row.complete:
+                    return Phase.DUAL_WRITE_COSMOS_READ
                 await backfill.start(self.r, COUNTERS, actor="op", why="storm")
-                row = await self.r.row(COUNTERS)
-                return Phase.DUAL_WRITE_COSMOS_READ if row.complete else None
+                return None
             case Phase.DUAL_WRITE_COSMOS_READ:
                 return Phase.COSMOS_ONLY if drawn < 0.1 else Phase.DUAL_WRITE_POSTGRES_READ
             case Phase.DUAL_WRITE_POSTGRES_READ:
                 return Phase.POSTGRES_ONLY if drawn < 0.3 else Phase.DUAL_WRITE_COSMOS_READ
             case _:
+                # Nothing waits here for anybody, so without a rest the storms would hardly ever see this phase.
+                await self.pause(0.5 + drawn)
                 return Phase.DUAL_WRITE_POSTGRES_READ
 
 
@@ -332,11 +397,11 @@ async def settle(world: World) -> Process:
     for name in ("p0", "p1", "op", "op2"):
         world.loop.kill(name)
     # What is still on the wire arrives, and whatever a lease protected is free again.
-    await asyncio.sleep(35.0)
+    await world.loop.pause(35.0)
     judge = Process(world, "judge", 10_000)
     row = world.wires.relational.control_of.get(COUNTERS.name)
     if row is not None and row.state is not State.OPEN:
-        await asyncio.sleep(PHASE_S + 1)
+        await world.loop.pause(PHASE_S + 1)
         await end_transition(judge.r, COUNTERS, actor="judge", why="the coordinator is gone")
     await rest(judge)
     return judge
@@ -344,12 +409,10 @@ async def settle(world: World) -> Process:
 
 async def rest(judge: Process) -> None:
     """Work until nothing is left to do; whatever never comes to rest is broken."""
-    quiet = 0
     for _ in range(ROUNDS_MAX):
-        quiet = 0 if await judge.carry_once() else quiet + 1
-        if quiet == 4:
+        if not await judge.carry_once() and not any(judge.world.wires.waiting(None)):
             return
-        await asyncio.sleep(1.0)
+        await judge.pause(1.0)
     raise broken("I7: it never comes to rest")
 
 

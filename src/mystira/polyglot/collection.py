@@ -54,6 +54,8 @@ class Collection(Generic[E]):
     ) -> None:
         self.entity = entity
         self.container = container
+        # The name in control rows, metrics and commands.
+        self.name = container
         self.table = table
         self.partition = partition
         self.phase = phase
@@ -84,11 +86,6 @@ class Collection(Generic[E]):
         adopted = copy(self)
         adopted.foreign = ForeignForm(mapping, self.name, self.entity, self.fields)
         return adopted
-
-    @property
-    def name(self) -> str:
-        """The collection's name in control rows, metrics and commands."""
-        return self.container
 
     @property
     def key_fields(self) -> tuple[str, ...]:

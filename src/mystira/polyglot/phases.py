@@ -21,9 +21,17 @@ class Phase(StrEnum):
     @property
     def leader(self) -> Leader:
         """The store that commits writes and serves reads in this phase."""
-        return Leader.DOCUMENTS if self in (Phase.COSMOS_ONLY, Phase.DUAL_WRITE_COSMOS_READ) else Leader.RELATIONAL
+        return _LEADERS[self]
 
     def is_next_to(self, other: "Phase") -> bool:
         """Tell whether one step leads from this phase to the other: no phase is ever skipped."""
         phases = list(Phase)
         return abs(phases.index(self) - phases.index(other)) == 1
+
+
+_LEADERS = {
+    Phase.COSMOS_ONLY: Leader.DOCUMENTS,
+    Phase.DUAL_WRITE_COSMOS_READ: Leader.DOCUMENTS,
+    Phase.DUAL_WRITE_POSTGRES_READ: Leader.RELATIONAL,
+    Phase.POSTGRES_ONLY: Leader.RELATIONAL,
+}

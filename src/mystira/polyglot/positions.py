@@ -8,11 +8,15 @@ import msgspec
 
 
 class Stream(StrEnum):
-    """The readers of a change feed. FOLLOW and BACKFILL merge, only FOLLOW carries events; DIGEST only looks."""
+    """The readers of a change feed. FOLLOW and BACKFILL merge, only FOLLOW carries events; DIGEST only looks.
+
+    PURGE reads nothing: whose turn it is to purge a collection is leased like a range.
+    """
 
     FOLLOW = "follow"
     BACKFILL = "backfill"
     DIGEST = "digest"
+    PURGE = "purge"
 
 
 class Move(NamedTuple):

@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar
 
 
@@ -37,8 +38,13 @@ class Problem(Exception):
     @property
     def message(self) -> str:
         """The class's docstring with the facts filled in."""
-        text = " ".join((type(self).__doc__ or "").split())
-        return text.format_map(_Facts(self.facts))
+        text = _one_line(type(self).__doc__ or "")
+        return text.format_map(_Facts(self.facts)) if "{" in text else text
+
+
+@cache
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 class _Facts(dict[str, Any]):

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+import structlog
+
 from mystira.polyglot.backfill import DONE
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change, Control, State, heal_copy, next_n
@@ -21,7 +23,7 @@ from mystira.polyglot.positions import Stream
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.spill import sweep_spills
-from mystira.polyglot.store import Conflict, OutcomeUnknown, Record
+from mystira.polyglot.store import Conflict, OutcomeUnknown, Record, StoreError
 from mystira.polyglot.transition import wait_for_silence
 from mystira.polyglot.walking import ended_ranges, every_page
 
@@ -30,6 +32,10 @@ SPILLS_OLDER_THAN_S = 24 * 3600.0
 AT_ONCE = 10_000
 CATCH_UP_S = 60.0
 TRIES = 6
+EVERY_S = 24 * 3600.0
+
+
+log = structlog.get_logger(__name__)
 
 
 class NotNow(Problem):
@@ -45,6 +51,24 @@ class _Ready(NamedTuple):
     document: Record | None
     has_row: bool
     seq: int
+
+
+async def purge_in_turn(r: Replication, *, older_than_s: float = OLDER_THAN_S) -> int:
+    """Purge every collection that nobody has purged for a day; return how many tombstones are gone."""
+    gone = 0
+    for collection in r.catalog:
+        # Nobody renews this lease, not even its owner, so there is one purge a day however many processes ask.
+        turn = f"{r.name} {r.clock().isoformat()}"
+        if await r.journal.lease_range(collection.name, Stream.PURGE, "all", turn, r.clock(), EVERY_S) is None:
+            continue
+        try:
+            gone += await purge_tombstones(
+                r, collection, older_than_s=older_than_s, actor=r.name, why="removed long enough ago"
+            )
+        except (NotNow, StoreError) as error:
+            # Tombstones do no harm: a day later it is tried again.
+            log.info("purge_put_off", collection=collection.name, reason=str(error))
+    return gone
 
 
 async def purge_tombstones(

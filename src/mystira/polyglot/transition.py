@@ -148,7 +148,7 @@ async def _step(
 
 async def _complete(r: Replication, collection: Collection[Any], row: Control) -> Control:
     """Do what belongs to the phase that the row is in already, as far as a crash left it undone."""
-    if row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete:
+    if _is_half_done(row):
         # Whoever retires the documents does so under a lease that PostgreSQL leads alone;
         # whatever is removed under it is gone by the time the relay looks.
         await wait_for_silence(r)
@@ -156,6 +156,41 @@ async def _complete(r: Replication, collection: Collection[Any], row: Control) -
         row = await r.row(collection)
     await heal_copy(r.documents, row)
     return row
+
+
+async def pick_up(r: Replication) -> int:
+    """Do what dead coordinators left undone; return how many collections that was about.
+
+    An overdue transition is ended: where the row drains and the copy was never told, no writer would ever notice. A
+    step to DualWritePostgresRead is finished, whose coordinator died before the relay was filled.
+    """
+    known = {collection.name for collection in r.catalog}
+    rows = [row for row in await r.journal.controls() if row.id in known]
+    left = [row for row in rows if _is_overdue(r, row) or _is_half_done(row)]
+    if any(_is_half_done(row) for row in left):
+        # A coordinator that lives is given time; beside it, all this would be done twice, to no harm.
+        await wait_for_silence(r)
+    done = 0
+    for before in left:
+        collection = r.catalog.named(before.id)
+        row = await r.row(collection)
+        if row.n != before.n:
+            continue
+        if _is_overdue(r, row):
+            await end_transition(r, collection, actor=r.name, why="nobody finished it in time")
+            done += 1
+        elif _is_half_done(row):
+            await _complete(r, collection, row)
+            done += 1
+    return done
+
+
+def _is_overdue(r: Replication, row: Control) -> bool:
+    return row.state is State.DRAIN and row.deadline is not None and row.deadline <= r.clock()
+
+
+def _is_half_done(row: Control) -> bool:
+    return row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete
 
 
 async def _drain(r: Replication, row: Control, target: Phase, actor: str, why: str, deadline_s: float) -> Control:

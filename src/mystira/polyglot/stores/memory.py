@@ -23,15 +23,16 @@ class Document(NamedTuple):
 
 
 class _Container:
-    def __init__(self) -> None:
+    def __init__(self, ranges: Sequence[FeedRange]) -> None:
         self.documents: dict[Key, Document] = {}
-        self.ranges = list(first_ranges())
+        self.ranges = list(ranges)
 
 
 class MemoryDocuments:
     """Documents of many containers; nothing outlives the process. `clock` gives seconds since 1970."""
 
     reads_are_current = True
+    first_ranges: Sequence[FeedRange] = first_ranges()
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -162,7 +163,10 @@ class MemoryDocuments:
         return load_item(collection, document.body, str(document.position))
 
     def _container(self, collection: Collection[Any]) -> _Container:
-        return self._containers.setdefault(collection.container, _Container())
+        found = self._containers.get(collection.container)
+        if found is None:
+            found = self._containers[collection.container] = _Container(self.first_ranges)
+        return found
 
     def _living(self, collection: Collection[Any]) -> dict[Key, Document]:
         documents = self._container(collection).documents

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 HASHES = 1 << 32
@@ -17,7 +18,7 @@ class FeedRange(NamedTuple):
     @property
     def id(self) -> str:
         """The name under which followers keep their position in this range."""
-        return f"{self.low:09x}-{self.high:09x}"
+        return _id_of(self.low, self.high)
 
     def holds(self, hashed: int) -> bool:
         """Tell whether a partition key with this hash belongs here."""
@@ -33,6 +34,12 @@ class FeedRange(NamedTuple):
         return FeedRange(self.low, middle), FeedRange(middle, self.high)
 
 
+@lru_cache(maxsize=1024)
+def _id_of(low: int, high: int) -> str:
+    return f"{low:09x}-{high:09x}"
+
+
+@lru_cache(maxsize=1024)
 def hash_of(partition: str) -> int:
     """Return the place of a partition key among the hashes: the same in every process and version."""
     return zlib.crc32(partition.encode())
@@ -49,6 +56,7 @@ def successors(gone: FeedRange, living: Iterable[FeedRange]) -> list[str]:
     return [child.id for child in sorted(living) if gone.covers(child)]
 
 
+@lru_cache(maxsize=1024)
 def range_named(range_id: str) -> FeedRange | None:
     """Return the range of an id, or None when it names none."""
     low, dash, high = range_id.partition("-")
