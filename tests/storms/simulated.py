@@ -11,8 +11,7 @@ import msgspec
 
 from mystira.polyglot.backfill import RUNNING
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import CONTROLS, Control, State
-from mystira.polyglot.entity import Stamp
+from mystira.polyglot.control import CONTROLS, Change, Control, State
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.roster import ROSTERS
@@ -25,6 +24,7 @@ from mystira.polyglot.stores.memory_queues import Waiting as Task
 from mystira.polyglot.stores.memory_relational import MemoryRelational, Row
 from mystira.polyglot.stores.ranges import HASHES, FeedRange, hash_of
 from tests.storms.bells import Bell
+from tests.storms.history import History
 from tests.storms.loop import StormLoop
 
 SIZE = 1_000
@@ -34,6 +34,8 @@ FROZEN_S = 3.0
 LONG_S = 1.2
 SLEEPERS, SLEEPERS_IN_DRAIN = 0.02, 0.4
 WOKEN_BY_THE_FLIP = 0.4
+SLEEPERS_AT_A_CALL, SLEPT_THROUGH, NAP_S = 0.15, 0.25, 0.9
+LAGS_IN_DRAIN, LAG_S = 0.15, 1.5
 CONTROL_RATE = 0.03
 COORDINATORS_SHARE = 0.15
 LATE_S = 0.39
@@ -97,50 +99,6 @@ def broken(text: str) -> Broken:
     return type(name, (Broken,), {})(text)
 
 
-class Node:
-    """One write in the history of a key."""
-
-    __slots__ = ("op", "parent")
-
-    def __init__(self, op: str, parent: "Node | None") -> None:
-        self.op = op
-        self.parent = parent
-
-
-class History:
-    """What was ever written: each version with the one it was made from, wherever that happened."""
-
-    def __init__(self) -> None:
-        self._nodes: dict[tuple[str, Key, Stamp, str], Node] = {}
-        self.body_of: dict[tuple[str, Key, Stamp], str] = {}
-        self.split_bodies: set[tuple[str, Key, Stamp]] = set()
-        self.side_of: dict[tuple[str, int], str] = {}
-        self.two_leaders: set[tuple[str, int]] = set()
-
-    def add(self, name: str, record: Record, base: Record | None, side: str) -> None:
-        """Remember a version; relayed and pruned ones are known already, adopted ones follow their base."""
-        at = (name, record.key, record.stamp, record.op)
-        if at in self._nodes:
-            return
-        epoch = (name, record.stamp.epoch)
-        if self.side_of.setdefault(epoch, side) != side:
-            self.two_leaders.add(epoch)
-        parent = self._nodes.get((name, record.key, base.stamp, base.op)) if base else None
-        self._nodes[at] = Node(record.op, parent)
-        version = at[:3]
-        if self.body_of.setdefault(version, record.op) != record.op:
-            self.split_bodies.add(version)
-
-    def ops(self, name: str, record: Record | None) -> list[str]:
-        """Return every op that led to this version."""
-        found: list[str] = []
-        node = self._nodes.get((name, record.key, record.stamp, record.op)) if record else None
-        while node is not None:
-            found.append(node.op)
-            node = node.parent
-        return found
-
-
 class Weather:
     """What may go wrong with one kind of call, and how often. Who controls the phases is hit harder, and slept more."""
 
@@ -174,7 +132,7 @@ class PlainDocuments(MemoryDocuments):
     """Documents without their JSON form, which other tests look after: a storm needs speed."""
 
     first_ranges = (FeedRange(0, HASHES),)
-    moved = ("Counters",)
+    followed = ("Counters", "Poisons")
 
     def __init__(self, clock: Callable[[], float], history: History) -> None:
         super().__init__(clock=clock)
@@ -184,7 +142,7 @@ class PlainDocuments(MemoryDocuments):
         self.feed_shows, self.feed_lags_until = 0, 0.0
         self.on_committing: Callable[[], None] = lambda: None
         self._looked_at = (-1, -1)
-        self._is_ahead = True
+        self._is_ahead: dict[str, bool] = {}
 
     def kept(self, collection: Collection[Any], record: Record) -> tuple[Any, int]:
         return record, SIZE
@@ -194,13 +152,13 @@ class PlainDocuments(MemoryDocuments):
 
     item = record
 
-    def is_ahead_of(self, journal: "PlainRelational") -> bool:
+    def is_ahead_of(self, journal: "PlainRelational", name: str) -> bool:
         """Tell whether the feed holds what its follower has not read."""
         looked_at = (self._position, journal.moves)
         if self._looked_at != looked_at:
             self._looked_at = looked_at
-            self._is_ahead = any(self._unread(name, journal) for name in self.moved)
-        return self._is_ahead
+            self._is_ahead = {name: self._unread(name, journal) for name in self.followed}
+        return self._is_ahead[name]
 
     def _unread(self, name: str, journal: MemoryQueues) -> bool:
         container = self._containers.get(name)
@@ -239,6 +197,7 @@ class Waiting(NamedTuple):
     """Where something waits to be carried on."""
 
     changes: bool
+    poison: bool
     relay: bool
     events: bool
     fills: bool
@@ -254,9 +213,11 @@ class PlainRelational(MemoryRelational):
         self.told_ids: set[str] = set()
         self.moves = 0
         self.bells: dict[str, Bell] = {}
+        self.on_change: Callable[[str, Control], None] = lambda verb, row: None
 
-    async def change(self, *args: Any, **kwargs: Any) -> None:
-        await super().change(*args, **kwargs)
+    async def change(self, before: Control, after: Control, change: Change, *, drained: bool = False) -> None:
+        await super().change(before, after, change, drained=drained)
+        self.on_change(change.verb, after)
         if self.drains():
             for bell in self.bells.values():
                 bell.ring()
@@ -453,6 +414,8 @@ class Wires:
         self.froze = False
         self._sleeping: list[asyncio.Future[None]] = []
         self.documents.on_committing = self._wake_sleepers
+        self.relational.on_change = self._strike_at
+        self._is_called = False
         self.broken: list[str] = []
         self.relational.broken = self.broken
         self.down_until = {"docs": 0.0, "pg": 0.0}
@@ -460,6 +423,9 @@ class Wires:
         self._sleeps_reading = loop.chance("sleeper.read", SLEEPERS).strikes
         self._sleeps_in_drain = loop.chance("sleeper.drain", SLEEPERS_IN_DRAIN).strikes
         self._sleeps = loop.chance("sleeper", SLEEPERS / 4).strikes
+        self._sleeps_soon = loop.chance("sleeper.soon", SLEEPERS_AT_A_CALL).strikes
+        self._sleeps_through = loop.chance("roll call", SLEPT_THROUGH).strikes
+        self._lags = loop.chance("feed.drain", LAGS_IN_DRAIN).strikes
 
     def to_documents(self, name: str) -> Any:
         return self._networks.setdefault(("docs", name), Network(self, "docs", self.documents, name))
@@ -474,13 +440,15 @@ class Wires:
         """Return where a carrier would find something to do: now, or ever if no time is given."""
         relational = self.relational
         return Waiting(
-            changes=self.documents.is_ahead_of(relational),
+            changes=self.documents.is_ahead_of(relational, "Counters"),
+            poison=self.documents.is_ahead_of(relational, "Poisons"),
             relay=_any_due(relational.relay.values(), now),
             events=_any_due(relational._events.values(), now),
             fills=any(job.state == RUNNING for job in relational._backfills.values()),
-            letters=any(
-                letter.next_try_at is not None and (now is None or letter.next_try_at <= now)
-                for letter in relational.letter_of.values()
+            # What is tried again for nothing has come to rest as well.
+            letters=now is not None
+            and any(
+                letter.next_try_at is not None and letter.next_try_at <= now for letter in relational.letter_of.values()
             ),
         )
 
@@ -493,11 +461,11 @@ class Wires:
             found = self._weather[label, of_control] = Weather(self.loop, label, rate, faults, of_control)
         return found
 
-    def freeze(self, name: str, at_least_s: float = 0.3) -> None:
+    def freeze(self, name: str, at_least_s: float = 0.3, and_s: float = FROZEN_S) -> None:
         """Pause a process for longer than its lease, perhaps."""
         if not self.fair:
             self.froze = True
-            self.loop.freeze(name, at_least_s + self.delay() * FROZEN_S)
+            self.loop.freeze(name, at_least_s + self.delay() * and_s)
 
     def puts_to_sleep(self, call: str, collection: Collection[Any]) -> bool:
         """Draw whether a process is paused while its call is under way: most of all writers when a drain has begun."""
@@ -507,6 +475,9 @@ class Wires:
         if call == "read":
             return control.leader is Leader.RELATIONAL and self._sleeps_reading()
         drains = control.state is State.DRAIN and control.leader is Leader.DOCUMENTS
+        if self._is_called:
+            # A drain follows, and finds this one silent.
+            return self._sleeps_soon()
         return self._sleeps_in_drain() if drains else self._sleeps()
 
     async def sleeper(self, name: str, call: str, method: Any, args: Any) -> Any:
@@ -535,6 +506,16 @@ class Wires:
         self.froze = True
         self.loop.freeze(name, asleep_s)
         return await answer
+
+    def _strike_at(self, verb: str, row: Control) -> None:
+        """Let happen just now what does harm just now, and would hardly ever come at its moment by itself."""
+        self._is_called = verb == "call the roster"
+        if self.fair:
+            return
+        if self._is_called and self._sleeps_through():
+            self.freeze("p0" if self.delay() < 0.5 else "p1", NAP_S, NAP_S)
+        if row.state is State.DRAIN and row.leader is Leader.DOCUMENTS and self._lags():
+            self.documents.let_the_feed_lag(self.loop.time() + self.delay() * LAG_S)
 
     def _wake_sleepers(self) -> None:
         for sleeping in self._sleeping:

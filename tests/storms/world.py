@@ -32,6 +32,7 @@ from mystira.polyglot.transition import Terms, change_phase, end_transition, pic
 from mystira.polyglot.work import Command, Work, Works
 from tests.storms.bells import Bell
 from tests.storms.loop import StormLoop
+from tests.storms.poison import POISONS, Poison
 from tests.storms.simulated import Waiting, Wires, broken
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
@@ -87,17 +88,11 @@ class Effect(Entity, frozen=True, kw_only=True):
     heard: int = 0
 
 
-class Poison(Counter, frozen=True, kw_only=True):
-    """Labels that collide, kept in a collection that stays where it is."""
-
-
 COUNTERS = Collection(Counter, container="Counters", table="counters")
 EFFECTS = Collection(Effect, container="Effects", table="effects")
-POISONS = Collection(
-    Poison, container="Poisons", table="poisons", phase=Phase.DUAL_WRITE_COSMOS_READ, unique=(("label",),)
-)
 CATALOG = Catalog([COUNTERS, EFFECTS, POISONS])
 MOVED = Catalog([COUNTERS])
+MERGED = Catalog([COUNTERS, POISONS])
 
 
 async def change(work: Work, key: str, token: str, removes: bool, thinks_s: float) -> None:
@@ -123,7 +118,7 @@ async def hear(handling: Handling, event: Raised) -> None:
 REACTIONS = Reactions([Reaction("effect", Raised, hear)])
 
 
-EVERYTHING = Waiting(changes=True, relay=True, events=True, fills=True, letters=True)
+EVERYTHING = Waiting(changes=True, poison=True, relay=True, events=True, fills=True, letters=True)
 
 
 class World:
@@ -140,6 +135,7 @@ class World:
         self._told = (-1.0, NOW)
         loop.on_kill(self._killed)
         self._legacy()
+        self.poison = Poison(loop, self.wires, self.random)
         if self.random.random() < BEGUN:
             # The copy has been filled before; the walk begins where most of it happens.
             begun = Control(id=COUNTERS.name, phase=Phase.DUAL_WRITE_COSMOS_READ, copying=True, complete=True)
@@ -246,6 +242,9 @@ class Process:
         self.follower = FeedFollower(
             [COUNTERS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=LEASE_S, page=5
         )
+        self.taster = FeedFollower(
+            [POISONS], documents, relational, clock=world.clock, owner=self.r.name, lease_s=LEASE_S
+        )
         self.relay = ReverseRelay(CATALOG, documents, relational, clock=world.clock, lease_s=1.0)
         self.filler = backfill.Backfiller(self.r, steady=steady, page=2, lease_s=1.0)
         self.keeper = DigestKeeper(self.r, page=5, lease_s=1.0)
@@ -299,6 +298,8 @@ class Process:
         steps: list[Callable[[], Awaitable[int]]] = []
         if waiting.changes:
             steps.append(self.follower.step)
+        if waiting.poison:
+            steps.append(self.taster.step)
         if waiting.relay:
             steps.append(self.relay.step)
         if waiting is EVERYTHING:
@@ -314,7 +315,7 @@ class Process:
         return steps
 
     async def _retry(self) -> int:
-        return await deadletters.retry_due(self.r)
+        return await deadletters.retry_due(self.r._replace(catalog=MERGED))
 
     async def write(self) -> None:
         """Change records now and then; remember what was acknowledged."""
