@@ -10,7 +10,7 @@ from typing import Any
 
 import uvloop
 
-from bench import content, cutovers, digests, replication, replication_tables, sessions, store, web
+from bench import content, cosmos, cutovers, digests, replication, replication_tables, sessions, store, web
 from bench.measuring import Latency, Row, Taken
 
 HERE = Path(__file__).parent
@@ -67,6 +67,10 @@ def main(only: str = "", *options: str) -> None:
             "compared": [one._asdict() for one in counted.compared],
             "saves": [one._asdict() for one in counted.saves],
         }
+    if only in ("", "cosmos"):
+        print(f"Measuring {cosmos.__name__} ...", flush=True)
+        beside = uvloop.run(cosmos.measure(seconds))
+        kept["cosmos"] = {**about, "rows": [row._asdict() for row in beside.rows], "starts": beside.starts}
     (HERE / "results.json").write_text(json.dumps(kept, indent=2) + "\n")
     text = table([Row(**row) for row in kept["rows"]], kept)
     text += "\n" + latency_table([Latency(**one) for one in kept["load"]["latencies"]], kept["load"])
@@ -77,6 +81,8 @@ def main(only: str = "", *options: str) -> None:
         text += "\n" + replication_tables.moves_table(kept["cutovers"])
     if "digests" in kept:
         text += "\n" + replication_tables.digests_table(kept["digests"])
+    if "cosmos" in kept:
+        text += "\n" + cosmos.cosmos_table(kept["cosmos"])
     (HERE / "RESULTS.md").write_text(text)
     print(text)
 
