@@ -246,8 +246,8 @@ def cosmos_table(kept: Mapping[str, Any]) -> str:
     """Return the measurements as people read them."""
     lines = [
         f"The local Cosmos DB beside `@vercel/cosmosdb-server`, on {kept['date']} ({kept['machine']};",
-        f"{kept['seconds_each']:g} s each, alternating rounds, medians). {ITEMS:,} items in {TENANTS} partitions, of which",
-        "a query returns one. What is said per CPU second leaves the client out, and most of what else the machine does.",
+        f"{kept['seconds_each']:g} s each, in turns, medians). {ITEMS:,} items; a query returns {ITEMS // TENANTS}.",
+        "What is said per CPU second leaves the client out, and most of what else goes on.",
         "",
         "| What | Ours, per second | npm server | Ratio | Goal |",
         "|---|---:|---:|---:|---:|",

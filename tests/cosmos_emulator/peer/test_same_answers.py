@@ -2,7 +2,7 @@
 
 The npm server is known to be wrong here and there (`cases.py` says where): there it is skipped by name. Two things it
 cannot be asked for at all: a query within a partition whose text does not name the partition (it refuses with 400), and
-a change feed that goes on where it stopped (it begins anew and says that nothing has changed).
+a change feed that goes on where it stopped (it always says that nothing has changed).
 """
 
 import json
