@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check chaos explore storm bench migration reset lock setup-run setup-test
+.PHONY: help run dev test check contracts chaos explore storm bench migration reset lock setup-run setup-test
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -20,6 +20,9 @@ check: setup-test ## Everything that continuous integration runs: style, types, 
 	@echo "== import-linter: who may know whom" && .venv/bin/lint-imports --no-cache | tail -n 5
 	@echo "== tests"
 	@$(MAKE) --no-print-directory test
+
+contracts: setup-test ## What every store promises: make contracts COSMOS_URL=cosmos://... runs it against that account and empties it.
+	@COSMOS_URL="$(COSMOS_URL)" .venv/bin/python -m pytest -q tests/contracts $(if $(COSMOS_URL),-k cosmos)
 
 chaos: setup-test ## Kill real processes and PostgreSQL for three minutes: make chaos ARGS="--seconds 600".
 	@.venv/bin/python -m tests.chaos $(ARGS)

@@ -38,6 +38,14 @@ CANNOT = {
 }
 """Cases that this store cannot pass, by name, and why."""
 
+NOT_ON_AN_ACCOUNT = {
+    "test_what_was_changed_last_is_known_without_the_feed_the_newest_first",
+    "test_time_to_live_lets_documents_go",
+    "test_a_write_begins_the_time_to_live_anew",
+    "test_what_has_expired_is_created_as_if_it_had_never_been",
+    "test_of_two_who_split_a_range_one_is_told_that_it_is_gone",
+}
+
 ACCOUNT = os.environ.get("COSMOS_URL", "")
 
 
@@ -73,6 +81,8 @@ class LocalCosmos(CosmosDocuments):
 @asynccontextmanager
 async def cosmos_store(clock: Callable[[], float], name: str) -> AsyncGenerator[LocalCosmos]:
     """Open the store on an endpoint that starts empty."""
+    if ACCOUNT and name.removesuffix("[cosmos]") in NOT_ON_AN_ACCOUNT:
+        pytest.skip("neither the clock nor the ranges of an account can be moved")
     if name in CANNOT:
         pytest.skip(CANNOT[name])
     if ACCOUNT:
@@ -101,5 +111,5 @@ async def _empty(store: CosmosDocuments) -> None:
     for container, _ in store._containers.values():
         properties = await container.read()
         (path,) = properties["partitionKey"]["paths"]
-        async for found in container.query_items("SELECT * FROM c", enable_cross_partition_query=True):
+        async for found in container.query_items("SELECT * FROM c"):
             await container.delete_item(found["id"], found[path.strip("/")])
