@@ -16,12 +16,10 @@ import pytest
 from mystira.polyglot import archive, backfill
 from mystira.polyglot.archive import DocumentsLeft, LedElsewhere, NotRetirable, complete, restore_archive
 from mystira.polyglot.archivefiles import ArchiveDamaged, FolderUnusable, Manifest, holding
-from mystira.polyglot.canonical import digest_of
 from mystira.polyglot.control import State, read_copy
-from mystira.polyglot.digest import ROOT, Noted, Side
+from mystira.polyglot.digest import ROOT, Side
 from mystira.polyglot.envelope import to_document
 from mystira.polyglot.journal import Backfill, LetterFilter
-from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.purge import purge_tombstones
 from mystira.polyglot.store import Key, Record
 from mystira.polyglot.stores.sqlite.store import open_sqlite
@@ -37,7 +35,6 @@ from tests.polyglot.moving import (
     Process,
     assert_equal,
     documents_of,
-    real_clock,
 )
 
 pytestmark = pytest.mark.anyio
@@ -73,10 +70,11 @@ async def brought_to(rig: Rig, *phases: Any) -> Process:
 async def sweep_sentinels(process: Process) -> None:
     """Forget the tombstones that the cut-over wrote for its proof, so that what is counted here is what is known."""
     row = await process.r.row(COUNTERS)
-    for id, record in (await documents_of(process.rig, COUNTERS)).items():
-        if id.startswith("sentinel"):
-            await process.rig.sqlite.remove(COUNTERS, record)
-            await process.r.journal.remove_tombstone(COUNTERS, record.key, record.stamp, row.n)
+    swept = [record for id, record in (await documents_of(process.rig, COUNTERS)).items() if id.startswith("sentinel")]
+    for record in swept:
+        await process.rig.sqlite.remove(COUNTERS, record)
+        await process.r.journal.remove_tombstone(COUNTERS, record.key, record.stamp, row.n)
+    await process.r.relational.digests.take_out(COUNTERS.name, [(record.key, record.stamp) for record in swept])
 
 
 @pytest.fixture
@@ -138,11 +136,6 @@ async def test_what_was_removed_is_no_longer_counted_among_the_documents(
     rig: Rig, retiring: Process, folder: Path
 ) -> None:
     digests = rig.postgres.digests
-    shown = [
-        Noted(record.key, record.stamp, digest_of(COUNTERS, record), position)
-        for position, record in enumerate((await documents_of(rig, COUNTERS)).values(), start=1)
-    ]
-    await digests.take(COUNTERS.name, shown, 0, Move(Stream.DIGEST, "r", "", "5"), real_clock())
     assert (await digests.nodes(COUNTERS, Side.DOCUMENT, [ROOT]))[ROOT].number == 5
     await retire(retiring, folder)
     root = (await digests.nodes(COUNTERS, Side.DOCUMENT, [ROOT])).get(ROOT)

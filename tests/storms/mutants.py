@@ -7,7 +7,7 @@ from unittest import mock
 
 import msgspec
 
-from mystira.polyglot import bus, commit, control, drains, feed, leadership, merge, relay, transition, work
+from mystira.polyglot import bus, commit, control, feed, leadership, merge, relay, transition, work
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.commit import Sender
@@ -30,15 +30,6 @@ Patch = tuple[Any, str, Any]
 
 async def whatever_the_drain(self: Any, name: str, n: int) -> dict[str, int]:
     return {writer: refused for (of, writer), (_, refused) in self._acknowledged.items() if of == name}
-
-
-async def enter_late(self: Any, copy: Record, asked_at: float) -> Any:
-    told = control.control_of(copy)
-    entered, self._entered[told.id] = self._entered.get(told.id), told.n
-    term = await LEASE(self, copy, asked_at)
-    if entered != told.n:
-        await leadership.enter(self._documents, told.id, self.name, told.n)
-    return term
 
 
 async def whatever_comes_last(self: Any, name: str, items: Any, removals: int, move: Any, now: Any) -> None:
@@ -260,8 +251,6 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "writers enter no roster": ((leadership, "enter", never_async()),),
     "a roster entry lasts for ever": ((Leadership, "_lease", enter_only_once),),
     "answers without giving up the term": ((Leadership, "stand_down", never_async(True)),),
-    "enters the roster after the lease": ((Leadership, "_lease", enter_late),),
-    "whoever has entered since is struck off": ((drains, "may_be_struck", always(True)),),
     "an older page of documents counted last": ((MemoryDigests, "take", whatever_comes_last),),
     "documents counted by the page, not to their end": ((MemoryDigests, "take", position_without_data),),
     "answers to another drain counted": ((memory_queues.MemoryQueues, "acknowledged", whatever_the_drain),),
