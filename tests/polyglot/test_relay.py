@@ -1,10 +1,12 @@
-"""A relay that slept through the way back, and a way there that its coordinator left half done."""
+"""A relay that slept through the way back, and ways that a dead coordinator left half done."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from mystira.polyglot.control import State
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.store import Key
@@ -77,3 +79,26 @@ async def test_a_worker_finishes_the_step_that_a_dead_coordinator_left_half_done
     assert "before" in await documents_of(rig, LEDGERS)
     await process.move(LEDGERS, DUAL)
     assert (await process.r.row(LEDGERS)).phase is Phase.DUAL_WRITE_COSMOS_READ
+
+
+async def test_a_worker_ends_an_overdue_drain_of_which_no_writer_was_ever_told(rig: Rig) -> None:
+    process = Process(rig, "a")
+    await process.works.run(raise_counter, kind=Counter, id="c", by=1)
+    await process.fill(COUNTERS)
+    await process.move(COUNTERS, DUAL)
+    row = await process.r.row(COUNTERS)
+    draining = row.evolve(
+        n=row.n + 1, state=State.DRAIN, target=REVERSED, deadline=real_clock() + timedelta(seconds=0.2)
+    )
+    noted = process.r.noted("drain", row, draining, "op", "the coordinator dies before it tells the copy")
+    await process.r.journal.change(row, draining, noted)
+    assert await pick_up(process.r) == 0
+    await asyncio.sleep(0.2)
+    # Writers lease the copy, which is open: none of them notices, and none of them ends it.
+    await process.works.run(raise_counter, kind=Counter, id="c", by=1)
+    assert (await process.r.row(COUNTERS)).state is State.DRAIN
+    assert await pick_up(process.r) == 1
+    assert await pick_up(process.r) == 0
+    assert (await process.r.row(COUNTERS)).state is State.OPEN
+    assert (await process.verbs(COUNTERS))[-1] == "abort"
+    await process.move(COUNTERS, REVERSED)

@@ -74,6 +74,22 @@ def test_a_probability_comes_up_as_often_as_it_says() -> None:
     assert all(3000 < sum(d.value == n for ds in counts for d in ds if "three" in d.key) < 3700 for n in (2, 3))
 
 
+def test_a_chance_comes_up_as_often_as_it_says_and_can_be_forced() -> None:
+    def often(loop: StormLoop, seed: int) -> None:
+        chances = [loop.chance("rare", 0.1), loop.chance("common", 0.4)]
+        for _ in range(1000):
+            for chance in chances:
+                chance.strikes()
+
+    counts = [run(often, seed).decisions for seed in range(10)]
+    found = {label: sum(d.key.split("#")[0] == label for ds in counts for d in ds) for label in ("rare", "common")}
+    assert 850 < found["rare"] < 1150 and 3700 < found["common"] < 4300
+    assert run(often, 3).decisions == run(often, 3).decisions != run(often, 4).decisions
+    assert [str(d) for d in run(often, 3, forced={"rare#7": True}, drawn=False).decisions] == ["rare#7 = True"]
+    kept = {d.key: False for d in run(often, 3).decisions[1:]}
+    assert run(often, 3, forced=kept).decisions == run(often, 3).decisions[:1]
+
+
 def test_labels_and_seeds_draw_independently() -> None:
     def drawn(seed: int, label: str) -> list[bool]:
         with StormLoop(seed) as loop:

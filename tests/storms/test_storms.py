@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 from mystira.polyglot.phases import Phase
+from tests.storms.invariants import look
+from tests.storms.loop import StormLoop
 from tests.storms.runner import explained, storm
 from tests.storms.schedules import explain, run
 from tests.storms.simulated import DOCUMENT_CALLS, QUERY_FAULTS
-from tests.storms.world import CHAOS
+from tests.storms.world import CHAOS, World
 
 ROOT = Path(__file__).parents[2]
 SCHEDULE = "tests.storms.invariants.schedule"
@@ -57,6 +59,20 @@ def test_the_same_seed_gives_the_same_trace_in_another_process_under_another_has
     assert first.count("\n") > 15 and first.rstrip().endswith("passed")
     assert trace_of(7, "2") == first
     assert trace_of(8, "1") != first
+
+
+def test_a_job_that_ends_is_told_although_its_process_is_killed_later() -> None:
+    def ends(loop: StormLoop, seed: int) -> None:
+        world = World(loop, seed)
+        world.wires.fair = world.wires.calm = True
+
+        async def job() -> None:
+            raise TypeError("a slip")
+
+        loop.run_until_complete(world._to_its_end("p0", job()))
+        look(world)
+
+    assert run(ends, 1).failure == "Crash"
 
 
 def test_a_failing_seed_replays_exactly_and_shrinks() -> None:
