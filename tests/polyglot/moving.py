@@ -57,8 +57,9 @@ class Process:
         self.keeper = DigestKeeper(self.r, page=page, lease_s=0.2)
         self.pump = OutboxPump(self.works, relational.journal, rig.reactions)
         # What a cancelled loop had claimed is free again a minute later.
+        self._ahead = timedelta(minutes=1)
         self.late_pump = OutboxPump(
-            self._works(lambda: real_clock() + timedelta(minutes=1)), relational.journal, rig.reactions
+            self._works(lambda: real_clock() + self._ahead), relational.journal, rig.reactions
         )
 
     def _works(self, clock: Callable[[], datetime]) -> Works:
@@ -82,10 +83,11 @@ class Process:
         return await backfill.run_to_end(self.r, collection, self.backfiller)
 
     async def settle(self) -> None:
-        """Carry everything onward until nothing moves."""
+        """Carry everything onward until nothing moves and no event waits for another try."""
         steps = (self.follower.step, self.relay.step, self.late_pump.step, self.keeper.step)
-        while sum([await step() for step in steps]):
-            continue
+        while sum([await step() for step in steps]) or (await self.rig.postgres.journal.pending()).retrying:
+            # A busy machine fails a reaction now and then; what is to be tried again later is tried now.
+            self._ahead += timedelta(minutes=1)
 
     async def verbs(self, collection: Collection[Any]) -> list[str]:
         return [change.verb for change in reversed(await self.rig.postgres.journal.history(collection.name))]
