@@ -32,6 +32,7 @@ from mystira.polyglot.work import Work, Works
 from mystira.run import working
 from mystira.services import COLLECTIONS
 from mystira.services.platform import Platform
+from mystira.settings import read_settings
 
 KEYS = 2_000
 ROUNDS = 5
@@ -85,8 +86,19 @@ class _Stage(NamedTuple):
             await connection.execute("ANALYZE")
         while sum([await step() for step in steps.values()]) > LEFT_OVER:
             continue
-        # Settings, file readers and keys are for those who come from outside.
-        platform: Any = (None, self.works, self.documents, self.relational, Reactions([]), self.wake, None, b"", self.r)
+        # File readers and keys are for those who come from outside.
+        settings = read_settings({"MYSTIRA_PURGE_DAYS": "0"})
+        platform: Any = (
+            settings,
+            self.works,
+            self.documents,
+            self.relational,
+            Reactions([]),
+            self.wake,
+            None,
+            b"",
+            self.r,
+        )
         async with working(Platform(*platform)):
             yield
 
