@@ -1,14 +1,15 @@
 """`mystira ...`: every command, with help, plain errors, and exit codes that scripts can use."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from mystira.polyglot.problem import Problem
 from mystira.settings import SETTINGS, read_settings
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mystira.content.scenarios.model.scenario import Scenario
 
 FAILED = 1
+PERCENTS = (10.0, 25.0, 50.0, 75.0, 90.0)
 
 app = App(name="mystira", help="Interactive stories for children, on data that moves live between two databases.")
 content = App(name="content", help="Check and import story files.")
@@ -40,6 +42,10 @@ def main() -> None:
         raise SystemExit(FAILED) from problem
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except BrokenPipeError:
+        # Whoever read our output has seen enough, as `head` does; nothing more can be said, not even at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
 
 
 @app.command
@@ -175,6 +181,45 @@ def validate(
     _print_json([_row(path, checked.findings) for path, checked in results]) if json else _print_findings(results)
     if any(checked.errors for _, checked in results):
         raise SystemExit(FAILED)
+
+
+@content.command
+def calibrate(
+    *files: Path,
+    measure: Annotated[
+        Literal["chance", "paths"],
+        Parameter(help="A player who chooses evenly, with the real odds of rolls; or every path counted once."),
+    ] = "chance",
+    percent: Annotated[
+        tuple[float, ...],
+        Parameter(negative="", validator=validators.Number(gte=0, lte=100), help="A percentile to show; repeatable."),
+    ] = PERCENTS,
+    json: AsJson = False,
+) -> None:
+    """Show how far stories move the compass, so that badge thresholds can be set; several files also together."""
+    from mystira.play.commands import calibrated, print_summary
+    from mystira.play.model.script import Script
+
+    _need_files(files)
+    results = _checked(files, add_vocabulary=True)
+    contents = [checked.content for _, checked in results if checked.content is not None]
+    if len(contents) < len(files):
+        _print_findings(results)
+        raise SystemExit(FAILED)
+    scripts = [
+        msgspec.convert(
+            {"scenario_id": made.title, "version": 0, "title": made.title, "start": made.start, "scenes": made.scenes},
+            Script,
+            from_attributes=True,
+        )
+        for made in contents
+    ]
+    summaries = calibrated(scripts, measure, percent)
+    if json:
+        _print_json(summaries)
+        return
+    for summary in summaries:
+        print_summary(summary)
 
 
 @content.command(name="import")

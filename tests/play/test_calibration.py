@@ -1,13 +1,17 @@
 """Calibration against walking every path, and on stories far too large for that."""
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from fractions import Fraction
 from random import Random
 
 import pytest
 
-from mystira.play.model.calibration import Calibration, NeverEnds, calibrate, calibrate_bundle
+from mystira.play.model.calibration import Calibration, calibrate, calibrate_bundle
 from mystira.play.model.script import Branch, CompassChange, Scene, Script, is_ending
+from mystira.play.problems import NeverEnds
 from tests.play.stories import AXES, random_script
 
 Path = tuple[dict[str, int], Fraction]
@@ -141,3 +145,26 @@ def test_a_story_of_one_scene_has_one_path() -> None:
     end = Scene(id="end", title="", type="special", description="")
     calibration = calibrate(Script(scenario_id="s", version=1, title="", start="end", scenes=(end,)), "chance")
     assert (calibration.paths, calibration.unfinished, calibration.spread("courage").percentile(50)) == (1, 0.0, 0)
+
+
+def calibrated(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mystira", "content", "calibrate", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_line_shows_each_story_and_all_of_them_together() -> None:
+    files = ("content/scenarios/the-moss-bridge.yaml", "content/scenarios/the-clockwork-orchard.yaml")
+    stories = json.loads(calibrated(*files, "--json", "--percent", "50").stdout)
+    assert [story["title"] for story in stories] == ["The Moss Bridge", "The Clockwork Orchard", "All 2 stories"]
+    assert int(stories[2]["paths"]) == int(stories[0]["paths"]) * int(stories[1]["paths"])
+    kindness = [next(axis for axis in story["axes"] if axis["axis"] == "kindness") for story in stories]
+    assert kindness[2]["most"] == kindness[0]["most"] + kindness[1]["most"]
+    assert kindness[2]["mean"] == pytest.approx(kindness[0]["mean"] + kindness[1]["mean"])
+    assert list(kindness[0]["percentiles"]) == ["50"]
+    assert "All 2 stories" in calibrated(*files).stdout
+
+
+def test_a_percentile_beyond_a_hundred_is_refused() -> None:
+    refused = calibrated("content/scenarios/the-moss-bridge.yaml", "--percent", "101")
+    assert refused.returncode != 0
+    assert "101" in refused.stdout + refused.stderr

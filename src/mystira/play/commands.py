@@ -1,11 +1,14 @@
-"""`mystira play`: a story in the terminal, through the same actions as everywhere else."""
+"""`mystira play`: a story in the terminal, through the same actions as everywhere else; and what stories come to."""
 
 import textwrap
+from collections.abc import Sequence
 from random import Random
 
 from mystira.play import actions
 from mystira.play.actions import Seat
+from mystira.play.model.calibration import Measure, Summary, calibrate, calibrate_bundle, summary
 from mystira.play.model.moves import Asked
+from mystira.play.model.script import Script
 from mystira.play.views import SceneShown, Standing, script, session, standing
 from mystira.polyglot.work import Works
 
@@ -70,6 +73,30 @@ def _choose(scene: SceneShown, chance: Random, *, auto: bool) -> str:
         if answer.isdecimal() and 1 <= int(answer) <= len(scene.choices):
             return scene.choices[int(answer) - 1].id
         _say(f"Write a number from 1 to {len(scene.choices)}.")
+
+
+def calibrated(scripts: Sequence[Script], measure: Measure, percents: Sequence[float]) -> list[Summary]:
+    """Return what each story comes to on each axis and, of several, what all of them do one after another."""
+    calibrations = [calibrate(script, measure) for script in scripts]
+    summaries = [summary(script.title, made, percents) for script, made in zip(scripts, calibrations, strict=True)]
+    if len(scripts) > 1:
+        summaries.append(summary(f"All {len(scripts)} stories", calibrate_bundle(calibrations), percents))
+    return summaries
+
+
+def print_summary(shown: Summary) -> None:
+    """Show one story as a table, an axis a line, on the scale of the files (1 is a strong choice)."""
+    _say(f"{shown.title}: {int(shown.paths):,} paths, {shown.unfinished:.2%} of the plays unfinished")
+    heads = ["least", *(f"{percent} %" for percent in _percents(shown)), "most", "mean"]
+    width = max((len(axis.axis) for axis in shown.axes), default=0)
+    _say("  " + " " * width + "".join(f"{head:>9}" for head in heads))
+    for axis in shown.axes:
+        numbers = [axis.least, *axis.percentiles.values(), axis.most, axis.mean]
+        _say(f"  {axis.axis:<{width}}" + "".join(f"{number / 1000:>+9.3f}" for number in numbers))
+
+
+def _percents(shown: Summary) -> list[str]:
+    return list(shown.axes[0].percentiles) if shown.axes else []
 
 
 def _show_ending(shown: Standing) -> None:

@@ -73,3 +73,9 @@ class TooYoung(Problem):
     """This story is meant for players from {minimum_age} years. A parent can allow it for {name}."""
 
     kind = Kind.FORBIDDEN
+
+
+class NeverEnds(Problem):
+    """No ending of {title} can be reached within {moves} moves, so there is nothing to count. Give it a shorter way."""
+
+    kind = Kind.CONFLICT

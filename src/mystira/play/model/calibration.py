@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from mystira.play.model.moves import DIE_SIDES
 from mystira.play.model.script import Scene, Script, is_ending
+from mystira.play.problems import NeverEnds
 from mystira.polyglot.entity import Value
 
 MOVES_MAX = 200
@@ -66,8 +67,24 @@ class Calibration(Value, frozen=True, kw_only=True):
         return next((spread for spread in self.spreads if spread.axis == axis), still)
 
 
-class NeverEnds(ValueError):
-    """No path of a script reaches an ending within MOVES_MAX moves, so there is nothing to count."""
+class AxisSummary(Value, frozen=True, kw_only=True):
+    """What one axis comes to: totals in thousandths; `percentiles` by percent."""
+
+    axis: str
+    least: int
+    mean: float
+    most: int
+    percentiles: dict[str, int]
+
+
+class Summary(Value, frozen=True, kw_only=True):
+    """A calibration as people and scripts read it. `paths` is text, because it may be beyond any number of JSON."""
+
+    title: str
+    measure: Measure
+    paths: str
+    unfinished: float
+    axes: tuple[AxisSummary, ...]
 
 
 class _Way(NamedTuple):
@@ -105,7 +122,7 @@ def calibrate(script: Script, measure: Measure, moves_max: int = MOVES_MAX) -> C
     graph = _graph(script, measure, moves_max)
     walked = _walk(graph, lambda weight, way: weight)
     if not walked.finished:
-        raise NeverEnds(f"{script.scenario_id}: no ending is reached within {moves_max} moves")
+        raise NeverEnds(title=script.title, moves=moves_max)
     axes = sorted({way.axis for ways in graph.ways.values() for way in ways if way.axis is not None})
     every_path = walked if measure == "paths" else _walk(_graph(script, "paths", moves_max), lambda weight, way: weight)
     return Calibration(
@@ -125,6 +142,27 @@ def calibrate_bundle(calibrations: Iterable[Calibration]) -> Calibration:
         paths=prod(story.paths for story in stories),
         unfinished=1 - prod(1 - story.unfinished for story in stories),
         spreads=tuple(reduce(_added, [story.spread(axis) for story in stories]) for axis in axes),
+    )
+
+
+def summary(title: str, calibration: Calibration, percents: Iterable[float]) -> Summary:
+    """Return the few numbers of each axis that badge thresholds are set by."""
+    asked = tuple(percents)
+    return Summary(
+        title=title,
+        measure=calibration.measure,
+        paths=str(calibration.paths),
+        unfinished=calibration.unfinished,
+        axes=tuple(
+            AxisSummary(
+                axis=spread.axis,
+                least=spread.weights[0][0],
+                mean=spread.mean,
+                most=spread.weights[-1][0],
+                percentiles={f"{percent:g}": spread.percentile(percent) for percent in asked},
+            )
+            for spread in calibration.spreads
+        ),
     )
 
 
