@@ -45,7 +45,12 @@ SETTINGS = (
         "Where documents live: `sqlite` (under MYSTIRA_DATA), `sqlite:///path` or `cosmos://host:port/database` "
         "(`?tls=0` for HTTP, `?ca=FILE` for a certificate of your own).",
     ),
-    Setting("MYSTIRA_COSMOS_KEY", "", "The key of the Cosmos DB account; better here than before an @ in the address."),
+    Setting(
+        "MYSTIRA_COSMOS_KEY",
+        "",
+        "The key of the Cosmos DB account; better here than before an @ in the address. Without one, whoever runs this "
+        "signs in with Entra ID.",
+    ),
     Setting("MYSTIRA_RELATIONAL", "embedded", "The PostgreSQL: `embedded` or `postgresql://user:password@host/name`."),
     Setting("MYSTIRA_CACHE", "memory", "Where cached values live: `memory`."),
     Setting("MYSTIRA_BUS", "memory", "How facts travel between services: `memory`."),

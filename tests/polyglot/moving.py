@@ -58,9 +58,7 @@ class Process:
         self.pump = OutboxPump(self.works, relational.journal, rig.reactions)
         # What a cancelled loop had claimed is free again a minute later.
         self._ahead = timedelta(minutes=1)
-        self.late_pump = OutboxPump(
-            self._works(lambda: real_clock() + self._ahead), relational.journal, rig.reactions
-        )
+        self.late_pump = OutboxPump(self._works(lambda: real_clock() + self._ahead), relational.journal, rig.reactions)
 
     def _works(self, clock: Callable[[], datetime]) -> Works:
         documents: Any = self.rig.documents

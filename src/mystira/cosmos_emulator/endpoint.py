@@ -36,14 +36,16 @@ class Endpoint:
         key: str = signing.WELL_KNOWN_KEY,
         ranges: int = RANGES_AT_FIRST,
         clock: Callable[[], float] = time.time,
+        token: str | None = None,
     ) -> None:
+        """`token` stands for every token of Entra ID; without it none is taken."""
         if not 1 <= ranges <= RANGES_MAX:
             raise Unusable(f"A container has 1 to {RANGES_MAX} ranges at first; choose --ranges so.")
         try:
             self._signing_key = b64decode(key, validate=True)
         except ValueError:
             raise Unusable("The key must be base64 text, as the service's keys are.") from None
-        self._key = key
+        self._key, self._token = key, token
         self._connection = open_storage(file)
         self._catalogue = Catalogue(self._connection, clock, ranges)
         self._faults = Faults()
@@ -75,7 +77,7 @@ class Endpoint:
             raise Refusal(413, f"A request may have {BODY_BYTES_MAX} bytes.")
         if request.segments[:1] == (admin.PREFIX,):
             return admin.administer(self._catalogue, self._faults, self._key, request)
-        signing.check(request, self._signing_key)
+        signing.check(request, self._signing_key, self._token)
         fault = self._faults.next_for(request)
         if fault is not None:
             if fault.applied:

@@ -13,12 +13,20 @@ from mystira.cosmos_emulator.wire import Refusal, Request
 # The key that every emulator of this service has; it protects nothing and is meant to be public.
 WELL_KNOWN_KEY = "C2y6yDjf5/R+ob0N8A7Cgv30VRDJIWEHLM+4QDU5DE2nQ9nDuVTqobD4b8mGGyPMbIZnqyMsEcaGQy67XIw/Jw=="
 
+# Paths of so many parts are databases and containers; what they hold is deeper.
+MANAGED = (1, 2, 3, 4)
 
-def check(request: Request, key: bytes) -> None:
-    """Refuse a request that was not signed with the key."""
+
+def check(request: Request, key: bytes, token: str | None = None) -> None:
+    """Refuse a request that was neither signed with the key nor carries the one token that stands for Entra ID."""
     headers = request.headers
+    authorization = headers.get("authorization", "")
+    if token is not None and authorization == f"type=aad&ver=1.0&sig={token}":
+        if request.method != "GET" and len(request.segments) in MANAGED:
+            raise Refusal(403, f"{request.method} of a database or container is not for Entra ID: use the key.", 5300)
+        return
     dates = (headers.get("x-ms-date", ""), headers.get("date", ""))
-    _check(key, request.method, request.segments, dates, headers.get("authorization", ""))
+    _check(key, request.method, request.segments, dates, authorization)
 
 
 # Dates count seconds, so what a busy client asks of one container carries one signature many times.
@@ -29,7 +37,7 @@ def _check(key: bytes, method: str, segments: tuple[str, ...], dates: tuple[str,
     if not fields.get("sig"):
         raise Refusal(401, "The request is not signed: give the client the account's key.")
     if fields.get("type") != "master":
-        raise Refusal(401, "This endpoint knows no Entra ID and no resource tokens: give the client its key.")
+        raise Refusal(401, "This endpoint knows no such token of Entra ID or of a user: give the client its key.")
     for kind, link in _subjects(segments):
         text = "\n".join((method.lower(), kind, link, dates[0].lower(), dates[1].lower(), ""))
         if hmac.compare_digest(_signature(text, key).encode(), fields["sig"].encode()):

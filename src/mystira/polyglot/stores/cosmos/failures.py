@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from aiohttp.client_exceptions import ClientConnectorError
-from azure.core.exceptions import AzureError, IncompleteReadError, ServiceRequestError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, IncompleteReadError, ServiceRequestError
 from azure.cosmos.exceptions import CosmosHttpResponseError
 
 from mystira.polyglot.store import Conflict, OutcomeUnknown, StoreError, Throttled, TooLarge, Unavailable
 
 RETRY_AFTER_S = 0.1
 SESSION_BEHIND = 1002
+NOT_BY_ENTRA = 5300
+HOW_TO_SIGN_IN = (
+    "Sign in (`az login`), give this machine a managed identity, or write the account's key into MYSTIRA_COSMOS_KEY"
+)
 THROTTLED = (429, 449)
 UNSETTLED = (408, 410, 500, 502, 503, 504)
 
@@ -22,6 +26,9 @@ def translated(error: Exception, where: str, *, writes: bool) -> StoreError:
     """Return the store's failure for one of the client's."""
     if isinstance(error, CosmosHttpResponseError) and error.status_code:
         return _refused(error, where, writes=writes)
+    if isinstance(error, ClientAuthenticationError):
+        # Without a token nothing was sent.
+        return Unavailable(f"{where}: Entra ID gave no token ({_brief(error)}). {HOW_TO_SIGN_IN}")
     if not writes or _was_never_sent(error):
         return Unavailable(f"{where}: Cosmos DB does not answer ({_brief(error)}); check the address and the network")
     return OutcomeUnknown(f"{where}: Cosmos DB did not answer a write ({_brief(error)})")
@@ -46,8 +53,12 @@ def _refused(error: CosmosHttpResponseError, where: str, *, writes: bool) -> Sto
         return Throttled(_retry_after_s(error))
     if status == 413:
         return TooLarge(said)
+    if status == 403 and finer == NOT_BY_ENTRA:
+        return Unavailable(f"{said}; Entra ID's roles allow this to nobody: write the key into MYSTIRA_COSMOS_KEY")
     if status in (401, 403):
-        return Unavailable(f"{said}; check the key (MYSTIRA_COSMOS_KEY), the endpoint and the firewall of the account")
+        return Unavailable(
+            f"{said}; check the key (MYSTIRA_COSMOS_KEY) or the role of whoever signs in, and the account's firewall"
+        )
     if status == 404 and finer != SESSION_BEHIND:
         return Unavailable(f"{said}; make what is missing: mystira cosmos provision")
     if writes and status in UNSETTLED:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
 from azure.core import MatchConditions
@@ -22,6 +22,7 @@ from mystira.polyglot.stores.cosmos import feed
 from mystira.polyglot.stores.cosmos.address import Address
 from mystira.polyglot.stores.cosmos.charges import Charge
 from mystira.polyglot.stores.cosmos.client import make_client
+from mystira.polyglot.stores.cosmos.credentials import signed_in
 from mystira.polyglot.stores.cosmos.documents import loaded, loaded_item, loaded_looked, outgoing, place_of
 from mystira.polyglot.stores.cosmos.failures import Failed, headers_of, translated, was_cut_off
 from mystira.polyglot.stores.cosmos.policy import refuse_unindexed
@@ -261,21 +262,27 @@ async def open_cosmos(
         database = client.get_database_client(address.database)
         account = await _within(address, open_s, client.client_connection.GetDatabaseAccount)
         level = consistency or (account.ConsistencyPolicy or {}).get("defaultConsistencyLevel")
-
-        async def rids() -> dict[str, str]:
-            return {found["id"]: found["_rid"] async for found in database.list_containers()}
-
-        found = await _within(address, open_s, rids)
         wanted = declared(collections)
-        missing = [one.container for one in wanted if one.container not in found]
+        containers = await _within(address, open_s, lambda: _containers(database, wanted))
+        missing = [one.container for one in wanted if one.name not in containers]
         if missing:
             raise Unavailable(
                 f"{address} has no container {', '.join(missing)}; make what is missing: mystira cosmos provision"
             )
-        containers = {
-            one.name: _Container(database.get_container_client(one.container), found[one.container]) for one in wanted
-        }
         yield CosmosDocuments(database, containers, strong=level == STRONG, request_s=request_s)
+
+
+async def _containers(database: DatabaseProxy, wanted: Sequence[Collection[Any]]) -> dict[str, _Container]:
+    """Return those that are there, asked one by one: whoever signs in with Entra ID may not list them."""
+
+    async def one(collection: Collection[Any]) -> tuple[str, _Container] | None:
+        proxy = database.get_container_client(collection.container)
+        try:
+            return collection.name, _Container(proxy, (await proxy.read())["_rid"])
+        except CosmosResourceNotFoundError:
+            return None
+
+    return dict(found for found in await _all(one(collection) for collection in wanted) if found is not None)
 
 
 async def provision_cosmos(
@@ -285,7 +292,7 @@ async def provision_cosmos(
     dry_run: bool = False,
     credential: AsyncTokenCredential | None = None,
 ) -> list[Finding]:
-    """Make what is missing at this address, or say what is."""
+    """Make what is missing at this address, or say what is. It needs the key: Entra ID's roles allow no such thing."""
     async with _connected(address, credential, REQUEST_S, OPEN_S, None) as client:
         try:
             return await provision(client, address.database, declared(collections), dry_run=dry_run)
@@ -297,14 +304,12 @@ async def provision_cosmos(
 async def _connected(
     address: Address, credential: AsyncTokenCredential | None, request_s: float, open_s: float, consistency: str | None
 ) -> AsyncGenerator[CosmosClient]:
-    if credential is None and not address.key:
-        raise Unavailable(f"{address}: there is no key; write the account's key into MYSTIRA_COSMOS_KEY")
-    client = make_client(address, credential or address.key, read_s=request_s, consistency=consistency)
-    try:
+    async with AsyncExitStack() as stack:
+        given = credential or await stack.enter_async_context(signed_in(address))
+        client = make_client(address, given, read_s=request_s, consistency=consistency)
+        stack.push_async_callback(client.close)
         await _within(address, open_s, client.__aenter__)
         yield client
-    finally:
-        await client.close()
 
 
 async def _within(address: Address, open_s: float, call: Callable[[], Awaitable[T]]) -> T:
