@@ -8,7 +8,7 @@ import pytest
 from mystira.polyglot.control import Control
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import from_document
-from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, RelationalStore
+from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, RelationalStore, place_of
 from mystira.polyglot.store import Key, Record, Unreadable
 from tests.contracts.journals import DUAL, LATER, NOW, begin, brief, counts, letters, merge, step
 from tests.contracts.sample import BRIEFS, TICKETS, Ticket, record_of
@@ -199,3 +199,38 @@ async def test_letters_are_chosen_by_filter_the_oldest_first(
     for letter in reversed(FOUR.values()):
         await relational.journal.letter_put(letter)
     assert list(await relational.journal.letters(which)) == [FOUR[name] for name in found]
+
+
+async def test_pages_of_letters_neither_overlap_nor_leave_gaps(relational: RelationalStore) -> None:
+    kept = [a_letter(key=Key("a", f"{at:02}"), created_at=NOW + timedelta(seconds=at // 3)) for at in range(11)]
+    kept += [a_letter(kind=LetterKind.MERGE, key=Key("a", "03"), created_at=NOW + timedelta(seconds=1))]
+    for letter in reversed(kept):
+        await relational.journal.letter_put(letter)
+    seen: list[DeadLetter] = []
+    which = LetterFilter(limit=4)
+    while page := await relational.journal.letters(which):
+        seen += page
+        which = LetterFilter(limit=4, after=place_of(page[-1]))
+    assert seen == sorted(kept, key=place_of)
+    assert await letters(relational, kind=LetterKind.RELAY, after=place_of(kept[9])) == [kept[10]]
+    assert await letters(relational, newest_first=True, after=place_of(seen[9])) == seen[8::-1]
+
+
+async def test_many_letters_are_parked_or_dropped_at_once_and_those_that_had_gone_are_not_counted(
+    relational: RelationalStore,
+) -> None:
+    for letter in FOUR.values():
+        await relational.journal.letter_put(letter)
+    gone = a_letter(stamp=Stamp(0, 9))
+    assert await relational.journal.letters_park([FOUR["relay"], FOUR["merge"], gone]) == 2
+    assert {letter.kind for letter in await letters(relational, parked=True)} == {LetterKind.RELAY, LetterKind.MERGE}
+    assert await relational.journal.letters_drop([FOUR["relay"], FOUR["other"], gone]) == 2
+    assert [letter.kind for letter in await letters(relational)] == [LetterKind.MERGE, LetterKind.RELAY]
+    assert (await relational.journal.letters_drop([]), await relational.journal.letters_park([])) == (0, 0)
+
+
+async def test_chosen_letters_are_counted_by_collection(relational: RelationalStore) -> None:
+    for letter in FOUR.values():
+        await relational.journal.letter_put(letter)
+    assert await relational.journal.letters_count(LetterFilter(limit=1)) == {BRIEFS.name: 3, "Others": 1}
+    assert await relational.journal.letters_count(LetterFilter(parked=True)) == {BRIEFS.name: 1}

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from mystira.polyglot.deadletters import discard, park, replay, retry_due
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
 from mystira.polyglot.relay import ATTEMPTS_MAX, ReverseRelay
 from mystira.polyglot.replication import Replication
@@ -201,6 +202,52 @@ async def test_a_row_no_document_can_hold_is_parked_alone_and_can_be_replayed(ri
     waiting = await rig.postgres.journal.relay_pending(LEDGERS.name)
     assert (waiting.waiting, waiting.parked) == (0, 0)
     await assert_equal(rig, LEDGERS)
+
+
+async def many(rig: Rig, count: int) -> None:
+    now = real_clock() - timedelta(hours=1)
+    async with rig.postgres.connection(writes=True) as connection:
+        await connection.execute(MANY, count, SEATS.name, now)
+
+
+MANY = """
+INSERT INTO polyglot.dead_letters
+SELECT $2, 'p' || n, 'i' || n, 'conflict', n, '', '{}', '{}', '', 1, NULL, $3::timestamptz + n % 7 * interval '1 s'
+FROM generate_series(1, $1) AS n
+"""
+
+
+async def test_a_clean_up_takes_every_letter_there_was_in_batches_and_tells_how_far_it_is(rig: Rig, a: Process) -> None:
+    await discard(a.r, ALL, **SOMEBODY)
+    await many(rig, 1_050)
+    sizes: list[int] = []
+
+    async def tell(done: int) -> None:
+        sizes.append(done)
+        # What comes in meanwhile was chosen by nobody.
+        await rig.postgres.journal.letter_put(fresh)
+
+    fresh = DeadLetter(collection=SEATS.name, key=Key("f", "f"), kind=LetterKind.CONFLICT, stamp=Stamp(0, 1))
+    assert await park(a.r, ALL, **SOMEBODY, after_batch=tell) == 1_050
+    assert await discard(a.r, LetterFilter(limit=250), **SOMEBODY) == 250
+    assert await discard(a.r, ALL, **SOMEBODY) == 801
+    assert await letters(rig) == []
+    assert sizes == [200, 400, 600, 800, 1_000, 1_050]
+    told = [verb for verb, _, _ in await verbs(rig)][:3]
+    assert told == ["discard 801 dead letters", "discard 250 dead letters", "park 1050 dead letters"]
+
+
+async def test_a_clean_up_that_is_stopped_has_on_record_what_it_did(rig: Rig, a: Process) -> None:
+    await discard(a.r, ALL, **SOMEBODY)
+    await many(rig, 500)
+
+    async def stop(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await discard(a.r, ALL, **SOMEBODY, after_batch=stop)
+    assert (await verbs(rig))[0][0] == "discard 200 dead letters"
+    assert await rig.postgres.journal.letters_count(ALL) == {SEATS.name: 300}
 
 
 async def swap_unseen(rig: Rig) -> None:

@@ -1,15 +1,16 @@
 """What could not be carried over: tried again, looked at, replayed, parked or discarded by a person."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from mystira.polyglot.adopt.stamping import stamp_plain
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Change
-from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, RelayTask
+from mystira.polyglot.journal import LETTERS_AT_ONCE, DeadLetter, LetterFilter, LetterKind, RelayTask, place_of
 from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.spill import with_spilled
@@ -18,6 +19,17 @@ from mystira.polyglot.store import Record
 MERGEABLE = (LetterKind.MERGE, LetterKind.UNREADABLE, LetterKind.DIVERGENT)
 RETRIES_AT_ONCE = 100
 AGAIN_S = 30.0
+
+AfterBatch = Callable[[int], Awaitable[None]]
+"""Is told after each batch how many letters have been dealt with; what it raises ends the verb there."""
+
+
+class _Line(NamedTuple):
+    """What the history is to tell of a verb: which, who, and why."""
+
+    verb: str
+    actor: str
+    why: str
 
 
 async def retry_due(r: Replication) -> int:
@@ -43,19 +55,74 @@ async def _as_before(r: Replication, which: LetterFilter, early: Sequence[DeadLe
             await r.journal.letter_put(letter)
 
 
-async def replay(r: Replication, which: LetterFilter, *, actor: str, why: str) -> int:
-    """Try the chosen letters again now, together; return how many are gone after that."""
-    letters = await r.journal.letters(which)
-    for name, chosen in _by_collection(letters).items():
-        for letter in chosen:
-            if letter.kind is LetterKind.RELAY:
-                task = RelayTask(collection=name, key=letter.key, stamp=letter.stamp)
-                await r.journal.relay_retry(task, letter.error, r.clock())
-                await r.journal.letter_drop(letter)
-        await _merge_again(r, r.catalog.named(name), [letter for letter in chosen if letter.kind in MERGEABLE])
-    await _note(r, "replay", letters, actor, why)
-    left = {_identity(letter) for letter in await r.journal.letters(which)}
-    return sum(_identity(letter) not in left for letter in letters)
+async def replay(
+    r: Replication, which: LetterFilter, *, actor: str, why: str, after_batch: AfterBatch | None = None
+) -> int:
+    """Try the chosen letters again, each batch together; return how many are gone after that."""
+
+    async def do(page: LetterFilter, letters: Sequence[DeadLetter]) -> int:
+        for name, chosen in _by_collection(letters).items():
+            for letter in chosen:
+                if letter.kind is LetterKind.RELAY:
+                    task = RelayTask(collection=name, key=letter.key, stamp=letter.stamp)
+                    await r.journal.relay_retry(task, letter.error, r.clock())
+                    await r.journal.letter_drop(letter)
+            await _merge_again(r, r.catalog.named(name), [letter for letter in chosen if letter.kind in MERGEABLE])
+        # Those that are left still come before all that followed them, so the same page shows every one of them.
+        left = {_identity(letter) for letter in await r.journal.letters(page)}
+        return sum(_identity(letter) not in left for letter in letters)
+
+    return await _in_batches(r, which, do, _Line("replay", actor, why), after_batch)
+
+
+async def park(
+    r: Replication, which: LetterFilter, *, actor: str, why: str, after_batch: AfterBatch | None = None
+) -> int:
+    """Let nobody try the chosen letters by itself any more; return how many there were."""
+    return await _in_batches(
+        r, which, lambda _, letters: r.journal.letters_park(letters), _Line("park", actor, why), after_batch
+    )
+
+
+async def discard(
+    r: Replication, which: LetterFilter, *, actor: str, why: str, after_batch: AfterBatch | None = None
+) -> int:
+    """Give the chosen letters up for good; return how many there were. Their payload is lost."""
+    return await _in_batches(
+        r, which, lambda _, letters: r.journal.letters_drop(letters), _Line("discard", actor, why), after_batch
+    )
+
+
+async def _in_batches(
+    r: Replication,
+    which: LetterFilter,
+    do: Callable[[LetterFilter, Sequence[DeadLetter]], Awaitable[int]],
+    line: _Line,
+    after_batch: AfterBatch | None,
+) -> int:
+    """Do something with the chosen letters that are there by now, page by page; return the sum of what it returns."""
+    newest = await r.journal.letters(msgspec.structs.replace(which, newest_first=True, limit=1))
+    done: Counter[str] = Counter()
+    total = 0
+    try:
+        while newest and (which.limit is None or done.total() < which.limit):
+            left = LETTERS_AT_ONCE if which.limit is None else which.limit - done.total()
+            page = msgspec.structs.replace(which, limit=min(left, LETTERS_AT_ONCE))
+            # What is refused anew meanwhile stands at the end, and nobody has chosen it.
+            letters = [one for one in await r.journal.letters(page) if place_of(one) <= place_of(newest[0])]
+            if not letters:
+                break
+            total += await do(page, letters)
+            done.update(letter.collection for letter in letters)
+            which = msgspec.structs.replace(which, after=place_of(letters[-1]))
+            if after_batch is not None:
+                await after_batch(done.total())
+    finally:
+        # What was done before a failure is on record as well.
+        for name, count in sorted(done.items()):
+            verb = f"{line.verb} {count} dead letters"
+            await r.journal.note(Change(collection=name, verb=verb, actor=line.actor, why=line.why, at=r.clock()))
+    return total
 
 
 def _by_collection(letters: Sequence[DeadLetter]) -> dict[str, list[DeadLetter]]:
@@ -63,23 +130,6 @@ def _by_collection(letters: Sequence[DeadLetter]) -> dict[str, list[DeadLetter]]
     for letter in letters:
         sorted_out.setdefault(letter.collection, []).append(letter)
     return sorted_out
-
-
-async def park(r: Replication, which: LetterFilter, *, actor: str, why: str) -> int:
-    """Let nobody try the chosen letters by itself any more; return how many there were."""
-    letters = await r.journal.letters(which)
-    for letter in letters:
-        await r.journal.letter_put(msgspec.structs.replace(letter, next_try_at=None))
-    await _note(r, "park", letters, actor, why)
-    return len(letters)
-
-
-async def discard(r: Replication, which: LetterFilter, *, actor: str, why: str) -> int:
-    """Give the chosen letters up for good; return how many there were. Their payload is lost."""
-    letters = await r.journal.letters(which)
-    dropped = sum([await r.journal.letter_drop(letter) for letter in letters])
-    await _note(r, "discard", letters, actor, why)
-    return dropped
 
 
 async def _merge_again(r: Replication, collection: Collection[Any], letters: Sequence[DeadLetter]) -> None:
@@ -124,13 +174,6 @@ async def _drop_settled(r: Replication, collection: Collection[Any], letters: Se
         stood = standing.get(letter.key)
         if stood is not None and letter.kind is not LetterKind.DIVERGENT and stood.stamp >= letter.stamp:
             await r.journal.letter_drop(letter)
-
-
-async def _note(r: Replication, verb: str, letters: Sequence[DeadLetter], actor: str, why: str) -> None:
-    for name in sorted({letter.collection for letter in letters}):
-        count = sum(letter.collection == name for letter in letters)
-        note = Change(collection=name, verb=f"{verb} {count} dead letters", actor=actor, why=why, at=r.clock())
-        await r.journal.note(note)
 
 
 def _identity(letter: DeadLetter) -> tuple[Any, ...]:

@@ -103,15 +103,34 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime | None = None
 
 
+LETTERS_AT_ONCE = 200
+
+
+class LetterPlace(NamedTuple):
+    """Where a dead letter stands among all of them, the oldest first; no two stand in the same place."""
+
+    created_at: datetime
+    collection: str
+    partition: str
+    id: str
+    kind: str
+    stamp: int
+
+
 class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Chooses dead letters; None means any."""
+    """Chooses dead letters; None means any. `after` leaves out everything up to that place, in the order asked for.
+
+    Without a `limit`, whoever reads gets LETTERS_AT_ONCE of them, and a verb takes them all, page by page.
+    """
 
     collection: str | None = None
     kind: LetterKind | None = None
     key: Key | None = None
     parked: bool | None = None
     due_at: datetime | None = None
-    limit: int = 200
+    newest_first: bool = False
+    after: LetterPlace | None = None
+    limit: int | None = None
 
 
 class Backfill(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,7 +302,7 @@ class Journal(Protocol):
         ...
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
-        """Return dead letters, the oldest first."""
+        """Return dead letters, the oldest first unless the filter says otherwise."""
         ...
 
     async def letter_put(self, letter: DeadLetter) -> None:
@@ -292,6 +311,18 @@ class Journal(Protocol):
 
     async def letter_drop(self, letter: DeadLetter) -> bool:
         """Forget a dead letter; False when it had gone already."""
+        ...
+
+    async def letters_park(self, these: Sequence[DeadLetter]) -> int:
+        """Let nobody try these by itself any more; return how many of them are still there."""
+        ...
+
+    async def letters_drop(self, these: Sequence[DeadLetter]) -> int:
+        """Forget these; return how many of them were still there."""
+        ...
+
+    async def letters_count(self, which: LetterFilter) -> Mapping[str, int]:
+        """Count the chosen letters by collection; `limit` plays no part."""
         ...
 
     async def backfill(self, name: str) -> Backfill | None:
@@ -356,6 +387,12 @@ class RelationalStore(Store, Protocol):
     def digests(self) -> Digests:
         """What tells quickly where rows and documents differ."""
         ...
+
+
+def place_of(letter: DeadLetter) -> LetterPlace:
+    """Return where a kept letter stands: the `after` of the page that follows the one ending with it."""
+    assert letter.created_at is not None, "only a letter that is kept has a place"
+    return LetterPlace(letter.created_at, letter.collection, *letter.key, letter.kind, letter.stamp.packed)
 
 
 def copied(events: Sequence[StoredEvent], through: int) -> tuple[StoredEvent, ...]:

@@ -1,5 +1,6 @@
 """Positions, outboxes, dead letters in this process's memory: the parts of the journal that know no records."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -9,15 +10,18 @@ import msgspec
 from mystira.polyglot.control import Change
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import (
+    LETTERS_AT_ONCE,
     Backfill,
     DeadLetter,
     LetterFilter,
     LetterKind,
+    LetterPlace,
     OutboxEvent,
     Pending,
     RelayTask,
     ShadowReport,
     Tombstone,
+    place_of,
 )
 from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Conflict, Key, StoredEvent
@@ -164,9 +168,9 @@ class MemoryQueues:
         waiting.attempts, waiting.parked, waiting.next_try_at = 0, False, None
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
-        """Return dead letters, the oldest first."""
+        """Return dead letters, the oldest first unless the filter says otherwise."""
         found = [letter for letter in self.letter_of.values() if _fits(letter, which)]
-        return sorted(found, key=_age)[: which.limit]
+        return sorted(found, key=place_of, reverse=which.newest_first)[: which.limit or LETTERS_AT_ONCE]
 
     async def letter_put(self, letter: DeadLetter) -> None:
         """Keep a dead letter, or replace the one of the same key, kind and stamp."""
@@ -180,6 +184,22 @@ class MemoryQueues:
     async def letter_drop(self, letter: DeadLetter) -> bool:
         """Forget a dead letter; False when it had gone already."""
         return self.letter_of.pop((letter.collection, letter.key, letter.kind, letter.stamp), None) is not None
+
+    async def letters_park(self, these: Sequence[DeadLetter]) -> int:
+        """Let nobody try these by itself any more; return how many of them are still there."""
+        places = [(letter.collection, letter.key, letter.kind, letter.stamp) for letter in these]
+        there = [at for at in places if at in self.letter_of]
+        for at in there:
+            self.letter_of[at] = msgspec.structs.replace(self.letter_of[at], next_try_at=None)
+        return len(there)
+
+    async def letters_drop(self, these: Sequence[DeadLetter]) -> int:
+        """Forget these; return how many of them were still there."""
+        return sum([await self.letter_drop(letter) for letter in these])
+
+    async def letters_count(self, which: LetterFilter) -> Mapping[str, int]:
+        """Count the chosen letters by collection; `limit` plays no part."""
+        return Counter(letter.collection for letter in self.letter_of.values() if _fits(letter, which))
 
     async def backfill(self, name: str) -> Backfill | None:
         """Return the state of a collection's backfill."""
@@ -283,10 +303,6 @@ def _pending(waiting: Sequence[Waiting[Any]]) -> Pending:
     return Pending(waiting=len(waiting) - parked, retrying=retrying, parked=parked)
 
 
-def _age(letter: DeadLetter) -> tuple[Any, ...]:
-    return letter.created_at, letter.collection, letter.key, letter.kind, letter.stamp
-
-
 def _fits(letter: DeadLetter, which: LetterFilter) -> bool:
     if which.due_at is not None and (letter.next_try_at is None or letter.next_try_at > which.due_at):
         return False
@@ -295,4 +311,9 @@ def _fits(letter: DeadLetter, which: LetterFilter) -> bool:
         and which.kind in (None, letter.kind)
         and which.key in (None, letter.key)
         and (which.parked is None or which.parked == (letter.next_try_at is None))
+        and (which.after is None or _follows(place_of(letter), which.after, which))
     )
+
+
+def _follows(place: LetterPlace, after: LetterPlace, which: LetterFilter) -> bool:
+    return place < after if which.newest_first else place > after

@@ -170,7 +170,7 @@ class PostgresJournal:
         return await tombstones.remove_tombstone(self._connections, self._rows[collection.name], key, stamp, n)
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
-        """Return dead letters, the oldest first."""
+        """Return dead letters, the oldest first unless the filter says otherwise."""
         return await letters.find_letters(self._connections, which)
 
     async def letter_put(self, letter: DeadLetter) -> None:
@@ -180,6 +180,18 @@ class PostgresJournal:
     async def letter_drop(self, letter: DeadLetter) -> bool:
         """Forget a dead letter; False when it had gone already."""
         return await letters.drop_letter(self._connections, letter)
+
+    async def letters_park(self, these: Sequence[DeadLetter]) -> int:
+        """Let nobody try these by itself any more; return how many of them are still there."""
+        return await letters.park_letters(self._connections, these)
+
+    async def letters_drop(self, these: Sequence[DeadLetter]) -> int:
+        """Forget these; return how many of them were still there."""
+        return await letters.drop_letters(self._connections, these)
+
+    async def letters_count(self, which: LetterFilter) -> Mapping[str, int]:
+        """Count the chosen letters by collection; `limit` plays no part."""
+        return await letters.count_letters(self._connections, which)
 
     async def backfill(self, name: str) -> Backfill | None:
         """Return the state of a collection's backfill."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
+from mystira.polyglot.journal import LETTERS_AT_ONCE, DeadLetter, LetterFilter, LetterKind
 from mystira.polyglot.store import Key
 from mystira.polyglot.stores.postgres.connections import Connections
 
@@ -15,13 +15,8 @@ BACK_OFF_S, BACK_OFF_S_MAX = 0.5, 300.0
 
 _COLUMNS = "collection, partition, id, kind, stamp, op, payload, rival, error, attempts, next_try_at, created_at"
 
-_READ = f"""
-SELECT {_COLUMNS} FROM polyglot.dead_letters
-WHERE ($1::text IS NULL OR collection = $1) AND ($2::text IS NULL OR kind = $2)
-  AND ($3::text IS NULL OR partition = $3) AND ($4::text IS NULL OR id = $4)
-  AND ($5::boolean IS NULL OR (next_try_at IS NULL) = $5) AND ($6::timestamptz IS NULL OR next_try_at <= $6)
-ORDER BY created_at, collection, partition, id, kind, stamp LIMIT $7
-"""  # noqa: S608 - the columns are a constant.
+_PLACE = "created_at, collection, partition, id, kind, stamp"
+_ORDERS = {False: _PLACE, True: _PLACE.replace(",", " DESC,") + " DESC"}
 
 _PUT = f"""
 INSERT INTO polyglot.dead_letters AS at ({_COLUMNS})
@@ -47,6 +42,20 @@ DELETE FROM polyglot.dead_letters
 WHERE collection = $1 AND partition = $2 AND id = $3 AND kind = $4 AND stamp = $5 RETURNING 1
 """
 
+# Only what the very letter that was read says: one that was replaced meanwhile has another stamp or kind.
+_THESE = """
+unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS k(collection, partition, id, kind, stamp)
+WHERE at.collection = k.collection AND at.partition = k.partition AND at.id = k.id AND at.kind = k.kind
+  AND at.stamp = k.stamp
+"""
+_DROP_THESE = f"""
+WITH gone AS (DELETE FROM polyglot.dead_letters AS at USING {_THESE} RETURNING 1) SELECT count(*) FROM gone
+"""  # noqa: S608 - the parts are constants.
+_PARK_THESE = f"""
+WITH parked AS (UPDATE polyglot.dead_letters AS at SET next_try_at = NULL FROM {_THESE} RETURNING 1)
+SELECT count(*) FROM parked
+"""  # noqa: S608 - the parts are constants.
+
 # What is applied, or known to be older than what stands, needs no second try.
 _OUTLIVED = """
 DELETE FROM polyglot.dead_letters AS at
@@ -57,11 +66,41 @@ WHERE at.collection = $1 AND at.partition = k.partition AND at.id = k.id AND at.
 
 
 async def find_letters(connections: Connections, which: LetterFilter) -> list[DeadLetter]:
-    """Return dead letters, the oldest first."""
-    partition, id = plain_key(which.key) if which.key else (None, None)
-    values = (which.collection, which.kind, partition, id, which.parked, which.due_at, which.limit)
+    """Return dead letters, the oldest first unless the filter says otherwise."""
+    condition, values = _condition(which)
+    order, limit = _ORDERS[which.newest_first], which.limit or LETTERS_AT_ONCE
+    # The condition is made of constants.
+    statement = f"SELECT {_COLUMNS} FROM polyglot.dead_letters WHERE {condition} ORDER BY {order} LIMIT {limit:d}"  # noqa: S608
     async with connections.connection() as connection:
-        return [_letter(row) for row in await connection.fetch(_READ, *values)]
+        return [_letter(row) for row in await connection.fetch(statement, *values)]
+
+
+async def count_letters(connections: Connections, which: LetterFilter) -> dict[str, int]:
+    """Count dead letters by collection."""
+    condition, values = _condition(which)
+    statement = f"SELECT collection, count(*) FROM polyglot.dead_letters WHERE {condition} GROUP BY 1"  # noqa: S608
+    async with connections.connection() as connection:
+        return dict(await connection.fetch(statement, *values))
+
+
+def _condition(which: LetterFilter) -> tuple[str, list[Any]]:
+    """Return what chooses the letters. It names only what is asked for, so that the indexes can be used."""
+    partition, id = plain_key(which.key) if which.key else (None, None)
+    wanted = {
+        "collection = $%d": which.collection,
+        "kind = $%d": which.kind,
+        "partition = $%d": partition,
+        "id = $%d": id,
+        "(next_try_at IS NULL) = $%d": which.parked,
+        "next_try_at <= $%d": which.due_at,
+    }
+    asked = {text: value for text, value in wanted.items() if value is not None}
+    conditions = [text % number for number, text in enumerate(asked, start=1)]
+    values = [*asked.values(), *(which.after or ())]
+    if which.after:
+        places = ", ".join(f"${number}" for number in range(len(asked) + 1, len(values) + 1))
+        conditions.append(f"({_PLACE}) {'<' if which.newest_first else '>'} ({places})")
+    return " AND ".join(conditions) or "true", values
 
 
 async def put_letter(connections: Connections, letter: DeadLetter) -> None:
@@ -76,6 +115,29 @@ async def drop_letter(connections: Connections, letter: DeadLetter) -> bool:
     values = (letter.collection, *plain_key(letter.key), letter.kind, letter.stamp.packed)
     async with connections.connection(writes=True) as connection:
         return await connection.fetchval(_DROP, *values) is not None
+
+
+async def drop_letters(connections: Connections, letters: Sequence[DeadLetter]) -> int:
+    """Forget letters; return how many of them were still there."""
+    async with connections.connection(writes=True) as connection:
+        return await connection.fetchval(_DROP_THESE, *_places(letters))
+
+
+async def park_letters(connections: Connections, letters: Sequence[DeadLetter]) -> int:
+    """Let nobody try letters by itself any more; return how many of them are still there."""
+    async with connections.connection(writes=True) as connection:
+        return await connection.fetchval(_PARK_THESE, *_places(letters))
+
+
+def _places(letters: Sequence[DeadLetter]) -> tuple[list[Any], ...]:
+    keys = [plain_key(letter.key) for letter in letters]
+    return (
+        [letter.collection for letter in letters],
+        [key.partition for key in keys],
+        [key.id for key in keys],
+        [letter.kind for letter in letters],
+        [letter.stamp.packed for letter in letters],
+    )
 
 
 async def add_letters(connection: Any, letters: Sequence[DeadLetter], now: datetime) -> None:
