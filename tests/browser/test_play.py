@@ -229,3 +229,30 @@ def test_searching_narrows_the_shelf_as_one_types(browser: Browser, running: Run
     page.get_by_label("Find a story").fill("orchard")
     expect(page.get_by_role("link", name=STORY)).to_be_visible()
     page.close()
+
+
+def test_a_second_device_follows_the_first_and_the_first_hears_no_echo_of_itself(
+    browser: Browser, running: RunningPlatform
+) -> None:
+    first = browser.new_context()
+    page = first.new_page()
+    enter(page, running.address)
+    begin(page)
+    second = browser.new_context(storage_state=first.storage_state())
+    other = second.new_page()
+    other.goto(page.url)
+    for _ in range(3):
+        title = page.locator("h1").text_content() or ""
+        go_on(page)
+        press(page, ())
+        expect(page.locator("h1")).not_to_have_text(title)
+        now = page.locator("h1").text_content() or ""
+        expect(other.locator("h1")).to_have_text(now)
+        expect(other.locator("#scene .happening", has_text="on another device")).to_be_visible()
+        expect(page.locator("#scene").get_by_text("on another device")).to_have_count(0)
+    go_on(other)
+    press(other, ())
+    expect(page.locator("#scene .happening", has_text="on another device")).to_be_visible()
+    expect(page.locator("h1")).to_have_text(other.locator("h1").text_content() or "")
+    first.close()
+    second.close()

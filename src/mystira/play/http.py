@@ -1,15 +1,19 @@
 """The player API: start games, see where they stand, make moves."""
 
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
+from litestar.response import Stream
 
 from mystira.content import views as content
 from mystira.play import actions
 from mystira.play.actions import Seat
 from mystira.play.model.moves import KEY_MAX, Asked
+from mystira.play.model.session import GameSession
 from mystira.play.problems import (
     ChoiceUnknown,
     ConsentMissing,
@@ -26,10 +30,13 @@ from mystira.play.problems import (
 )
 from mystira.play.views import Outcome, Standing, outcome, script, session, standing
 from mystira.polyglot.entity import Value
+from mystira.polyglot.store import Key
+from mystira.polyglot.watching import changes
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
 from mystira.web.bodies import Body, read_body
 from mystira.web.openapi import describe
+from mystira.web.streams import Streams, Told, TooManyStreams
 
 OWN_GAME = allow("family", touches="game session")
 
@@ -84,6 +91,7 @@ MOVING = describe(
     example=MOVE,
     refusals=(ChoiceUnknown, KeyReused, PlayerUnknown, SceneMovedOn, SessionNotFound, SessionOver, SessionPaused),
 )
+WATCHING = describe(Standing, refusals=(SessionNotFound, TooManyStreams), streams=True)
 SEEING = describe(Standing, refusals=(SessionNotFound,))
 CHANGING = describe(Standing, refusals=(SessionNotFound, SessionOver))
 LISTING = describe(Stories, query={"age_group": "Only the stories for this age group."})
@@ -120,6 +128,35 @@ async def see(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Res
     """Show where a game stands."""
     who = await family(request)
     return _json(await _standing(_works(request), who.account_id, session_id))
+
+
+@get("/api/v1/sessions/{session_id:str}/events", opt=OWN_GAME | WATCHING)
+async def watch(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Stream:
+    """Tell where a game stands, and again after every change, on whichever device (server-sent events `standing`).
+
+    The first event is where it stands now, so a stream that was lost and opened again has missed nothing.
+    """
+    who = await family(request)
+    works = _works(request)
+    await session(works.open(), who.account_id, session_id)
+
+    async def may_look() -> bool:
+        return await request.app.state.authenticate(request) is not None
+
+    told = _told(works, who.account_id, session_id)
+    return cast(Streams, request.app.state.streams).answer(who.account_id, told, may_look)
+
+
+async def _told(works: Works, account_id: str, session_id: str) -> AsyncGenerator[Told]:
+    async def read() -> GameSession:
+        return await session(works.open(), account_id, session_id)
+
+    name, key = works.catalog.of(GameSession).name, Key(account_id, session_id)
+    with suppress(SessionNotFound):
+        async for game in changes(works.watchers, name, key, read):
+            work = works.open()
+            shown = standing(game, await script(work, game.scenario_id, game.scenario_version), work)
+            yield Told("standing", msgspec.json.encode(shown).decode())
 
 
 @post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME | MOVING, status_code=200)
@@ -182,4 +219,4 @@ def _json(value: Any, status: int = 200) -> Response[bytes]:
     return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
 
 
-HANDLERS = (stories, start, see, move, pause, resume, abandon)
+HANDLERS = (stories, start, see, watch, move, pause, resume, abandon)

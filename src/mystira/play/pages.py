@@ -41,6 +41,7 @@ from mystira.web.bodies import Body, read_form
 from mystira.web.pages import page
 
 OWN_GAME = allow("family", touches="game session", page=True)
+ELSEWHERE = "Somebody moved the story on, on another device."
 GUESTS = ("guest-1", "guest-2")
 
 
@@ -152,8 +153,9 @@ async def start(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> 
 
 @get("/play/{session_id:str}", opt=OWN_GAME, include_in_schema=False)
 async def scene_page(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[bytes]:
-    """Show where the story stands: its scene, or its ending."""
-    return await _shown(request, session_id)
+    """Show where the story stands: its scene, or its ending. A page that follows another device asks with `moved`."""
+    moved = request.headers.get("hx-request") is not None and "moved" in request.query_params
+    return await _shown(request, session_id, ELSEWHERE if moved else "")
 
 
 @post("/play/{session_id:str}/moves", opt=OWN_GAME, include_in_schema=False)

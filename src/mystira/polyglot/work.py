@@ -34,6 +34,7 @@ from mystira.polyglot.store import (
     Throttled,
 )
 from mystira.polyglot.versions import Staged, next_version
+from mystira.polyglot.watching import Watchers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,6 +83,7 @@ class Works:
         self.sender = Sender(documents, relational, self.leadership, clock=clock, pause=self.pause, sleep=sleep)
         self.shadows = Shadows(documents, relational, random=self.random, sleep=sleep)
         self.remembered: dict[str, Any] = {}
+        self.watchers = Watchers()
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
         """Return a new unit of work. `mark` names the event that it answers, for effect-once reactions."""
@@ -306,6 +308,7 @@ class Work:
         await self._works.sender.send(staged.collection, record, base, term)
         self._committed = record
         self._works.committed()
+        self._works.watchers.ring(staged.collection.name, staged.key)
         await self._works.sender.follow_up(staged.collection, record, term.control.phase)
 
     @property

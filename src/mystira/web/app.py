@@ -23,6 +23,7 @@ from mystira.web.health import Asking, HealthCheck, end_questions, live, ready
 from mystira.web.limits import Buckets, Limits, Take
 from mystira.web.openapi import document
 from mystira.web.pages import Pages
+from mystira.web.streams import Streams
 
 
 class RouteInfo(NamedTuple):
@@ -58,6 +59,7 @@ def make_app(
         "files": files,
         "pages": Pages(templates or {}, files),
         "limits": limits or Limits(),
+        "streams": Streams(),
         "take": take or Buckets(time.monotonic).take,
     }
     app = Litestar(

@@ -19,13 +19,14 @@ SESSION = "browser_session"
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What a route takes and answers. `example` is a body as a caller could send it."""
+    """What a route takes and answers. `example` is a body as a caller could send it; `streams`: answers without end."""
 
     answer: Any
     body: type[msgspec.Struct] | None = None
     example: msgspec.Struct | None = None
     query: dict[str, str] = {}
     refusals: tuple[type[Problem], ...] = ()
+    streams: bool = False
 
 
 class ProblemShown(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
@@ -45,10 +46,13 @@ def describe(
     example: msgspec.Struct | None = None,
     query: dict[str, str] | None = None,
     refusals: Sequence[type[Problem]] = (),
+    streams: bool = False,
 ) -> dict[str, Any]:
     """Return what a handler's `opt` holds for the document; the example's type is the body's."""
     body = None if example is None else type(example)
-    described = Described(answer=answer, body=body, example=example, query=query or {}, refusals=tuple(refusals))
+    described = Described(
+        answer=answer, body=body, example=example, query=query or {}, refusals=tuple(refusals), streams=streams
+    )
     return {"described": described}
 
 
@@ -104,7 +108,7 @@ def _operation(
         "responses": {
             str(handler.status_code): {
                 "description": "Done.",
-                "content": {"application/json": {"schema": schema_of[repr(described.answer)]}},
+                "content": {_media_type(described): {"schema": schema_of[repr(described.answer)]}},
             },
             **_refusals(handler, described),
         },
@@ -114,6 +118,10 @@ def _operation(
         content["example"] = msgspec.to_builtins(described.example)
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
+
+
+def _media_type(described: Described) -> str:
+    return "text/event-stream" if described.streams else "application/json"
 
 
 def _parameters(route: HTTPRoute, described: Described) -> list[dict[str, Any]]:

@@ -65,14 +65,16 @@ class Server(uvicorn.Server):
             timeout_graceful_shutdown=GRACE_S,
         )
         super().__init__(config)
+        self._app = app
         self._listening = asyncio.Event()
 
     # Signals belong to whoever started this, so the base class must not take them.
     capture_signals = nullcontext  # pyright: ignore[reportAssignmentType,reportIncompatibleMethodOverride]
 
     def stop(self) -> None:
-        """Finish the running requests, then end."""
+        """Finish the running requests, end the streams, then end."""
         self.should_exit = True
+        self._app.state.streams.close()
 
     async def serve_on(self, taken: socket.socket) -> None:
         """Serve until stopped."""

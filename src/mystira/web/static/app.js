@@ -106,11 +106,34 @@
     const place = one("[data-trouble]");
     if (place) { place.hidden = !text; place.textContent = text; }
   };
-  document.addEventListener("htmx:error", () => trouble(one("[data-trouble]")?.dataset.lost ?? ""));
-  document.addEventListener("htmx:before:request", () => trouble(""));
+  document.addEventListener("htmx:error", () => { asking = false; trouble(one("[data-trouble]")?.dataset.lost ?? ""); });
+  document.addEventListener("htmx:before:request", () => { asking = true; trouble(""); });
   document.addEventListener("htmx:after:swap", (event) => {
+    asking = false;
     const swapped = event.detail?.ctx?.target;
     if (!swapped || swapped.id === "scene") arrive(true);
+    follow();
   });
+
+  // The same game on another device: when it moves there, this page moves as well. What this page asked for itself
+  // arrives as the answer, so an event waits a little before it counts as somebody else's move.
+  let asking = false;
+  let source = null;
+  let told = null;
+  const catchUp = () => {
+    const scene = one(".scene[data-at]");
+    if (!scene || !told || asking || told.session_id !== scene.dataset.session) return;
+    if (scene.dataset.at === `${told.moves} ${told.state}` || told.moves < parseInt(scene.dataset.at)) return;
+    asking = true;
+    htmx.ajax("GET", `/play/${scene.dataset.session}?moved=1`, "#scene");
+  };
+  const follow = () => {
+    const address = one(".scene[data-events]")?.dataset.events;
+    if (address && source?.url.endsWith(address)) return;
+    source?.close();
+    source = address ? new EventSource(address) : null;
+    source?.addEventListener("standing", (event) => { told = JSON.parse(event.data); setTimeout(catchUp, 400); });
+  };
   arrive(false);
+  follow();
 })();
