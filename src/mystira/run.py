@@ -32,6 +32,7 @@ from mystira.polyglot.purge import purge_in_turn
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
+from mystira.polyglot.sampling import Sampler
 from mystira.polyglot.shadow_reports import ShadowTeller
 from mystira.polyglot.store import DocumentStore
 from mystira.polyglot.stores.cosmos.address import SAMPLE, Address
@@ -39,6 +40,7 @@ from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import open_sqlite
+from mystira.polyglot.timing import measure
 from mystira.polyglot.transition import pick_up
 from mystira.polyglot.work import Works
 from mystira.services import COLLECTIONS, JOBS, REACTIONS
@@ -59,6 +61,7 @@ DRAINS_S = 0.2
 DIGESTS_APART_S = 0.25
 BY_CLOCK_S = {"shadow reads": 5.0, "backfill": 2.0, "dead letters": 2.0, "digests": 1.0, "transitions": 10.0}
 
+SAMPLES_S = 10.0
 PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
 
 Report = Callable[[str], None]
@@ -144,6 +147,8 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
     for job in JOBS:
         step = partial(job.do, platform.works)
         loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
+    sampling = keep_doing("samples", Sampler(platform.replication).step, clock, idle_s=SAMPLES_S)
+    loops.append(asyncio.create_task(sampling))
     if platform.settings.purge_days:
         loops.append(asyncio.create_task(_purging(platform, clock)))
     try:
@@ -274,6 +279,8 @@ def _wired(
     settings: Settings, documents: DocumentStore, relational: PostgresStore, readers: Readers, key: bytes
 ) -> Platform:
     wake = Wake()
+    measure(documents, "documents")
+    measure(relational, "relational")
     works = Works(
         Catalog(COLLECTIONS),
         documents=documents,

@@ -61,6 +61,11 @@ SETTINGS = (
     Setting("MYSTIRA_LIMIT_WRITES", "1200", "Changes that one client may make in a minute; 0 for any number."),
     Setting("MYSTIRA_LIMIT_SIGN_INS", "30", "Links one client may ask for or open in 15 minutes; 0 for any number."),
     Setting("MYSTIRA_LIMIT_LINKS", "5", "Sign-in links that go to one address in 15 minutes; 0 for any number."),
+    Setting(
+        "MYSTIRA_METRICS_TOKEN",
+        "",
+        "The bearer token that Prometheus sends, 16 characters or more; else no metrics.",
+    ),
     Setting("MYSTIRA_PURGE_DAYS", "30", "After how many days what was removed leaves no trace; 0 keeps the traces."),
 )
 
@@ -85,6 +90,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_sign_ins: int
     limit_links: int
     purge_days: int
+    metrics_token: str
 
     @property
     def address(self) -> str:
@@ -120,6 +126,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         wrong.append(_say("MYSTIRA_DEMO", value, "write `1` or `0`"))
     if 0 < len(value["MYSTIRA_SECRET"]) < 32:
         wrong.append("MYSTIRA_SECRET is too short: write 32 characters or more, or leave it out.")
+    if 0 < len(value["MYSTIRA_METRICS_TOKEN"]) < 16:
+        wrong.append("MYSTIRA_METRICS_TOKEN is too short: write 16 characters or more, or leave it out.")
     wrong += _wrong_proxies(value)
     wrong += [_say(name, value, "write a number from 0 to 1000000") for name in LIMITS if not _is_limit(value[name])]
     if not _is_limit(value["MYSTIRA_PURGE_DAYS"]) or int(value["MYSTIRA_PURGE_DAYS"]) > PURGE_DAYS_MAX:
@@ -140,6 +148,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         limit_sign_ins=int(value["MYSTIRA_LIMIT_SIGN_INS"]),
         limit_links=int(value["MYSTIRA_LIMIT_LINKS"]),
         purge_days=int(value["MYSTIRA_PURGE_DAYS"]),
+        metrics_token=value["MYSTIRA_METRICS_TOKEN"],
     )
 
 

@@ -288,7 +288,8 @@ async def test_an_echo_is_the_same_and_an_old_document_is_superseded(relational:
 @pytest.mark.parametrize("phase", [REVERSED, POSTGRES])
 async def test_a_straggler_on_top_of_what_stands_is_taken_in(relational: RelationalStore, phase: str) -> None:
     await led_by_rows(relational, phase)
-    assert counts(await merge(relational, brief(4, "late", events=told("a", 1)))) == {"applied": 1}
+    merged = await merge(relational, brief(4, "late", events=told("a", 1)))
+    assert (counts(merged), merged.stragglers) == ({"applied": 1}, 1)
     assert (await note_of(relational), await seen(relational)) == ("late", Stamp(0, 4))
     assert await drain_events(relational) == ["event-a-1"]
     assert (await relational.journal.relay_pending(BRIEFS.name)).waiting == 0
@@ -308,7 +309,7 @@ async def test_a_straggler_beside_a_newer_write_is_kept_with_what_stands(
     await relational.journal.write(BRIEFS, brief(4, "mine", epoch=1, parent=Stamp(0, 3)), brief(3), control.n)
     straggler = brief(4, "theirs", events=told("a", 1), event_seq=1)
     merged = await merge(relational, straggler)
-    assert (counts(merged), merged.through) == ({"conflicts": 1}, {A: 0})
+    assert (counts(merged), merged.stragglers, merged.through) == ({"conflicts": 1}, 1, {A: 0})
     assert (await note_of(relational), await seen(relational)) == ("mine", Stamp(0, 4))
     (letter,) = await letters(relational)
     assert (letter.kind, letter.stamp, letter.next_try_at) == (LetterKind.CONFLICT, Stamp(0, 4), None)
@@ -354,7 +355,8 @@ async def test_an_op_that_stands_already_is_no_straggler(relational: RelationalS
 async def test_what_the_relay_wrote_is_no_straggler(relational: RelationalStore) -> None:
     control = await led_by_rows(relational)
     await relational.journal.write(BRIEFS, brief(4, "mine"), brief(3), control.n)
-    assert counts(await merge(relational, brief(9, "relayed", writer="relay"))) == {"superseded": 1}
+    merged = await merge(relational, brief(9, "relayed", writer="relay"))
+    assert (counts(merged), merged.stragglers) == ({"superseded": 1}, 0)
     assert (await note_of(relational), await letters(relational)) == ("mine", [])
 
 

@@ -375,6 +375,18 @@ async def test_a_parked_event_holds_its_own_key_only(relational: RelationalStore
     assert (pending.waiting, pending.parked) == (1, 1)
 
 
+async def test_pending_tells_since_when_the_oldest_event_waits(relational: RelationalStore) -> None:
+    await begin(relational, DUAL)
+    assert (await relational.journal.pending()).oldest_at is None
+    early, late = told("a", 1), told("b", 1)
+    late = tuple(msgspec.structs.replace(event, occurred_at=LATER) for event in late)
+    await merge(relational, brief(1, events=early), brief(1, id="b", events=late))
+    assert (await relational.journal.pending()).oldest_at == early[0].occurred_at
+    first = await waiting(relational)
+    await relational.journal.park(first[0], "no", NOW)
+    assert (await relational.journal.pending()).oldest_at == LATER
+
+
 async def test_a_mark_is_settled_when_its_event_has_left(relational: RelationalStore) -> None:
     await begin(relational, DUAL)
     await merge(relational, brief(1, events=told("a", 1)))

@@ -12,6 +12,7 @@ import structlog
 
 from mystira.polyglot.events import EventTypes
 from mystira.polyglot.journal import Journal, OutboxEvent
+from mystira.polyglot.measures import EVENTS, PUBLISH_LAG
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.work import Works
 
@@ -54,13 +55,17 @@ class OutboxPump:
             except Exception as error:  # noqa: BLE001 - the fact stays in the outbox: retried, then parked for a person.
                 await self._failed(stored, f"{type(error).__name__}: {error}")
                 return False
+        EVENTS.add("delivered")
+        PUBLISH_LAG.observe(max((self._works.clock() - stored.occurred_at).total_seconds(), 0.0))
         return True
 
     async def _failed(self, stored: OutboxEvent, error: str) -> None:
         now = self._works.clock()
         log.warning("reaction_failed", fact=stored.type, event_id=stored.event_id, attempts=stored.attempts + 1)
         if stored.attempts + 1 >= ATTEMPTS_MAX:
+            EVENTS.add("parked")
             await self._journal.park(stored, error, now)
         else:
+            EVENTS.add("retried")
             pause_s = min(0.2 * (1 << stored.attempts), BACK_OFF_S_MAX)
             await self._journal.retry(stored, error, now + timedelta(seconds=pause_s))

@@ -15,6 +15,7 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.leadership import Leadership, Term
+from mystira.polyglot.measures import WRITE_CONFLICTS
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.spill import is_full, put_aside
 from mystira.polyglot.store import (
@@ -94,6 +95,7 @@ class Sender:
                     # The fence may have refused; whoever knows better is asked before the next attempt.
                     self._leadership.forget(collection)
                 if not attempt:
+                    WRITE_CONFLICTS.add(collection.name)
                     raise
                 # An earlier send of this very write may have arrived late, so a conflict is not yet a refusal.
                 if await self._arrived(collection, record, base, term):

@@ -17,6 +17,7 @@ import structlog
 from mystira.polyglot.adopt.stamping import stamp_plain
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import RelationalStore, copied
+from mystira.polyglot.measures import FEED_CHANGES, FEED_FAILURES
 from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.spill import drop_spills, with_spilled
 from mystira.polyglot.store import (
@@ -172,6 +173,7 @@ class RangeReader:
             self.forget(at)
             raise
         self._positions[at] = page.continuation
+        FEED_CHANGES.add(collection.name, self._stream, by=len(page.items))
         await self._prune(collection, page.items, through)
         return Took(len(page.items), page.charge + self._written)
 
@@ -315,6 +317,7 @@ class FeedFollower:
         return seen
 
     def _rest(self, at: tuple[str, str], error: Exception) -> None:
+        FEED_FAILURES.add(at[0], self._stream)
         failures = self._failures[at] = self._failures.get(at, 0) + 1
         pause_s = min(BACK_OFF_S * (1 << min(failures, 10)), BACK_OFF_S_MAX)
         if isinstance(error, Throttled):

@@ -23,7 +23,8 @@ from mystira.polyglot.store import Incoming, Key, Record, Store, StoredEvent
 class Merged(msgspec.Struct, frozen=True, kw_only=True):
     """What one merge did. received = applied + same + superseded + parked + conflicts.
 
-    `through` tells for each key with events how far they have been copied, so that the document can be pruned.
+    `stragglers` are those of them that an app wrote to the documents although PostgreSQL leads. `through` tells for
+    each key with events how far they have been copied, so that the document can be pruned.
     """
 
     applied: int = 0
@@ -31,6 +32,7 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     superseded: int = 0
     parked: int = 0
     conflicts: int = 0
+    stragglers: int = 0
     through: Mapping[Key, int] = {}
 
 
@@ -67,11 +69,15 @@ class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """How much waits: due or soon due, failed at least once, and set aside for a person."""
+    """How much waits: due or soon due, failed at least once, and set aside for a person.
+
+    `oldest_at`: since when the longest waiting one waits; None where nothing does, or where nobody keeps the time.
+    """
 
     waiting: int
     retrying: int
     parked: int
+    oldest_at: datetime | None = None
 
 
 class LetterKind(StrEnum):

@@ -28,6 +28,7 @@ from mystira.polyglot.control import (
     write_copy,
 )
 from mystira.polyglot.journal import Journal
+from mystira.polyglot.measures import REFUSED_WRITES
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.roster import enter, strike
 from mystira.polyglot.store import Conflict, DocumentStore, Held, OutcomeUnknown, Record, StoreError, Unavailable
@@ -112,6 +113,7 @@ class Leadership:
                 return term
             if self._steady() >= give_up_at:
                 self._refused[collection.name] = self.refused(collection.name) + 1
+                REFUSED_WRITES.add(collection.name)
                 raise Held(f"{collection.name} is being moved", self.tempo.hold_s)
             await self._sleep(self.tempo.poll_s)
 

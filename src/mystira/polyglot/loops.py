@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import structlog
 
+from mystira.polyglot.measures import LOOP_FAILURES
 from mystira.polyglot.work import Works
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,7 @@ async def keep_doing(
                 failures = 0
             except Exception as error:  # noqa: BLE001 - the next round starts from what is stored, which heals it.
                 failures += 1
+                LOOP_FAILURES.add(name)
                 done = 0
                 log.warning("loop_failed", loop=name, failures=failures, error=f"{type(error).__name__}: {error}")
             if not done:

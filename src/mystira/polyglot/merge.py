@@ -4,6 +4,7 @@ Inline dual write, change feed, backfill, retries, repair and the reverse relay 
 delay of records stop mattering; only leaving one out would matter.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -91,6 +92,11 @@ def is_straggler(incoming: Record, standing: Standing) -> bool:
     if incoming.stamp <= standing.seen or incoming.writer == "relay":
         return False
     return not (incoming.op == standing.op or incoming.op in standing.recent_ops)
+
+
+def stragglers_among(verdicts: Mapping[Verdict, int], leader: Leader) -> int:
+    """Count what came to the documents late: where the relational side leads, nothing else is news from there."""
+    return verdicts[Verdict.APPLY] + verdicts[Verdict.CONFLICT] if leader is Leader.RELATIONAL else 0
 
 
 def continues(incoming: Record, standing: Standing) -> bool:

@@ -17,6 +17,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterKind, RelationalStore, RelayTask
+from mystira.polyglot.measures import RELAYED
 from mystira.polyglot.merge import UNSTAMPED, Standing, is_straggler
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.spill import drop_spills, with_spilled
@@ -70,6 +71,7 @@ class ReverseRelay:
         try:
             sent = await self._carry(collection, task)
             await self._journal.relay_confirm(collection, task, sent)
+            RELAYED.add(task.collection, "ok")
         except (Conflict, OutcomeUnknown, Unavailable, Throttled) as error:
             # The document is in motion or out of reach: that is no fault of this record, however often it happens.
             await self._later(task, error, forever=True)
@@ -77,6 +79,7 @@ class ReverseRelay:
             await self._later(task, error, forever=False)
 
     async def _later(self, task: RelayTask, error: Exception, *, forever: bool) -> None:
+        RELAYED.add(task.collection, "failed")
         log.info("relay_failed", collection=task.collection, attempts=task.attempts + 1, error=type(error).__name__)
         pause_s = min(BACK_OFF_S * (1 << min(task.attempts, 12)), BACK_OFF_S_MAX)
         told = f"{type(error).__name__}: {error}"

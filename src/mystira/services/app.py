@@ -1,6 +1,7 @@
 """The player service: its doors, and what the demo begins with."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from litestar import Litestar
@@ -16,6 +17,7 @@ from mystira.content.commands import import_folder
 from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
+from mystira.polyglot.sampling import tell_shadows
 from mystira.services.platform import Platform
 from mystira.settings import Settings
 from mystira.web.app import make_app
@@ -44,6 +46,8 @@ def make_player_app(platform: Platform) -> Litestar:
         ],
         session_cookie=SESSION_COOKIE,
         limits=_limits(platform.settings),
+        metrics_token=platform.settings.metrics_token,
+        refreshed=[partial(tell_shadows, platform.works.shadows)],
         templates={room: ROOMS / room / "templates" / room for room in ("play", "accounts")},
     )
 

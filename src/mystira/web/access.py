@@ -1,5 +1,6 @@
 """Who may use a route, and whose things it touches: declared on every route, denied by default."""
 
+import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from litestar.handlers.base import BaseRouteHandler
 from mystira.polyglot.problem import Kind, Problem
 from mystira.web.limits import refuse_too_often
 
-Who = Literal["anyone", "family"]
+Who = Literal["anyone", "family", "scraper"]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -37,6 +38,12 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
 class NotSignedIn(Problem):
     """Please sign in first."""
+
+    kind = Kind.UNAUTHENTICATED
+
+
+class TokenNeeded(Problem):
+    """This is for the monitoring only. Set MYSTIRA_METRICS_TOKEN and send `Authorization: Bearer` with that token."""
 
     kind = Kind.UNAUTHENTICATED
 
@@ -77,6 +84,8 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     if connection.scope["method"] not in SAFE_METHODS:  # pyright: ignore[reportGeneralTypeIssues,reportTypedDictNotRequiredAccess]
         _refuse_cross_site(connection)
         await refuse_too_often(connection, connection.app.state.limits.writes)
+    if access.who == "scraper":
+        _refuse_without_token(connection)
     if access.who == "family" and await principal(connection) is None:
         raise NotSignedIn(
             sign_in=f"/sign-in?next={quote(_page_of(connection), safe='/%')}" if access.page else "/sign-in"
@@ -109,6 +118,13 @@ def _refuse_cross_site(connection: Connection) -> None:
     origin = connection.headers.get("origin")
     if origin is not None and origin.partition("://")[2] != connection.headers.get("host"):
         raise CrossSite
+
+
+def _refuse_without_token(connection: Connection) -> None:
+    token = connection.app.state.metrics_token
+    given = connection.headers.get("authorization", "")
+    if not token or not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        raise TokenNeeded
 
 
 def _page_of(connection: Connection) -> str:

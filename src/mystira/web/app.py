@@ -21,6 +21,7 @@ from mystira.web.envelope import enveloped
 from mystira.web.files import STATIC, read_files, static_file
 from mystira.web.health import Asking, HealthCheck, end_questions, live, ready
 from mystira.web.limits import Buckets, Limits, Take
+from mystira.web.metrics import measured, metrics
 from mystira.web.openapi import document
 from mystira.web.pages import Pages
 from mystira.web.streams import Streams
@@ -45,11 +46,14 @@ def make_app(
     limits: Limits | None = None,
     take: Take | None = None,
     on_shutdown: Sequence[Callable[[], Awaitable[None]]] = (),
+    metrics_token: str = "",
+    refreshed: Sequence[Callable[[], None]] = (),
 ) -> Litestar:
     """Return the application; UndeclaredRoute if any route does not say who may use it.
 
     Rooms find what they were wired with in `request.app.state`; their templates are `room/name.html`.
-    Without `limits` everything may be done any number of times.
+    Without `limits` everything may be done any number of times. Without `metrics_token` nobody sees metrics;
+    `refreshed` are called before they are shown.
     """
     files, asking = read_files(STATIC), Asking()
     shared = {
@@ -61,9 +65,11 @@ def make_app(
         "limits": limits or Limits(),
         "streams": Streams(),
         "take": take or Buckets(time.monotonic).take,
+        "metrics_token": metrics_token,
+        "refreshed": tuple(refreshed),
     }
     app = Litestar(
-        route_handlers=[*handlers, live, ready, openapi_document, static_file],
+        route_handlers=[*handlers, live, ready, metrics, openapi_document, static_file],
         guards=[admit],
         state=State({**shared, **(state or {})}),
         exception_handlers={
@@ -80,7 +86,7 @@ def make_app(
     )
     routes_of(app)
     app.state["openapi"] = document(app.routes, session_cookie=session_cookie)
-    app.asgi_handler = enveloped(app.asgi_handler)
+    app.asgi_handler = enveloped(measured(app.asgi_handler))
     return app
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.envelope import from_document, to_document, unreadable
+from mystira.polyglot.measures import spend
 from mystira.polyglot.query import AllOf, Compare, Where
 from mystira.polyglot.store import Incoming, Key, Record, Throttled, TooLarge, Unreadable
 from mystira.polyglot.stores.reading import RecordDecoder
@@ -140,6 +141,7 @@ class Meter:
     def _charge(self, collection: Collection[Any], units: float) -> None:
         self.charged[collection.name] += units
         self.last_charge = units
+        spend(collection.name, units)
         if self._budget is not None:
             second = int(self._clock())
             self._spent = self._spent + units if second == self._second else units

@@ -9,7 +9,8 @@ import msgspec
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterKind, Merged
-from mystira.polyglot.merge import Standing, Verdict
+from mystira.polyglot.merge import Standing, Verdict, stragglers_among
+from mystira.polyglot.phases import Leader
 from mystira.polyglot.store import Incoming, Key, Record
 
 Version = tuple[Key, Stamp, str]
@@ -37,7 +38,7 @@ class Tally:
         self.applied: list[tuple[Record, Row | None]] = []
         self.through: dict[Key, int] = {}
 
-    def merged(self) -> Merged:
+    def merged(self, leader: Leader) -> Merged:
         """Return what the merge tells its caller."""
         return Merged(
             applied=self.verdicts[Verdict.APPLY],
@@ -45,6 +46,7 @@ class Tally:
             superseded=self.verdicts[Verdict.SUPERSEDED],
             parked=self.parked + self.verdicts[Verdict.DIVERGENT],
             conflicts=self.verdicts[Verdict.CONFLICT],
+            stragglers=stragglers_among(self.verdicts, leader),
             through=self.through,
         )
 

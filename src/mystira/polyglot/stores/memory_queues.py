@@ -285,7 +285,8 @@ class MemoryQueues:
 
     async def pending(self) -> Pending:
         """Count what waits in the event outbox."""
-        return _pending(list(self._events.values()))
+        oldest_at = min((one.task.occurred_at for one in self._events.values() if not one.parked), default=None)
+        return msgspec.structs.replace(_pending(list(self._events.values())), oldest_at=oldest_at)
 
     async def settled_marks(self, marks: Sequence[str]) -> frozenset[str]:
         """Return the handled marks whose delivery can never come again."""

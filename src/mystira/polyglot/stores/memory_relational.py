@@ -209,14 +209,14 @@ class MemoryRelational(MemoryQueues):
         else:
             done.verdicts[Verdict.SUPERSEDED] = len(items)
         if inline:
-            return done.merged()
+            return done.merged(control.leader)
         telling = move is None or move.stream is Stream.FOLLOW
         records = [item for item in items if isinstance(item, Record) and item.events and self._may_be(item.key)]
         for record in sorted(records, key=first_event):
             if telling:
                 self._copy_events(name, record, done.verdict_of.get(version_of(record)), control.leader)
             done.through[record.key] = self.through_of.get((name, record.key), 0)
-        return done.merged()
+        return done.merged(control.leader)
 
     def _take(
         self, collection: Collection[Any], items: Sequence[Incoming], leader: Leader, now: datetime, done: Tally

@@ -14,6 +14,7 @@ from azure.cosmos.exceptions import CosmosResourceNotFoundError
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS
 from mystira.polyglot.entity import Stamp
+from mystira.polyglot.measures import spend
 from mystira.polyglot.query import Query, Where
 from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
@@ -215,6 +216,7 @@ class CosmosDocuments:
         finally:
             self.last_charge = charge.units
             self.charged[collection.name] += charge.units
+            spend(collection.name, charge.units)
 
     async def _bounded(
         self, where: str, call: Callable[[Charge], Awaitable[T]], charge: Charge, *, writes: bool = False

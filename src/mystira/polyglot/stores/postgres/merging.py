@@ -178,6 +178,7 @@ async def _take_round(connection: Any, page: _Page, items: Sequence[Incoming]) -
         superseded=verdicts[Verdict.SUPERSEDED],
         parked=len(refused) + len(unreadable) + verdicts[Verdict.DIVERGENT],
         conflicts=verdicts[Verdict.CONFLICT],
+        stragglers=merge.stragglers_among(verdicts, leader),
     )
     return counts, _silent(page, judged, gone)
 

@@ -79,7 +79,8 @@ WHERE position = $1
 # Counts what waits.
 PENDING = """
 SELECT count(*) FILTER (WHERE parked_at IS NULL), count(*) FILTER (WHERE parked_at IS NULL AND attempts > 0),
-  count(*) FILTER (WHERE parked_at IS NOT NULL) FROM polyglot.event_outbox
+  count(*) FILTER (WHERE parked_at IS NOT NULL), min(occurred_at) FILTER (WHERE parked_at IS NULL)
+FROM polyglot.event_outbox
 """
 
 # Tells which marks (event id, slash, reaction) belong to events that are no longer in the outbox.
@@ -158,8 +159,8 @@ async def park(connections: Connections, event: OutboxEvent, error: str, now: da
 async def pending(connections: Connections) -> Pending:
     """Count what waits in the outbox."""
     async with connections.connection() as connection:
-        waiting, retrying, parked = await connection.fetchrow(PENDING)
-    return Pending(waiting=waiting, retrying=retrying, parked=parked)
+        waiting, retrying, parked, oldest_at = await connection.fetchrow(PENDING)
+    return Pending(waiting=waiting, retrying=retrying, parked=parked, oldest_at=oldest_at)
 
 
 async def settled_marks(connections: Connections, marks: Sequence[str]) -> frozenset[str]:

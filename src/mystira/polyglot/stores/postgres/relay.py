@@ -49,7 +49,8 @@ WHERE collection = $1 AND partition = $2 AND id = $3
 
 _PENDING = """
 SELECT count(*) FILTER (WHERE parked_at IS NULL), count(*) FILTER (WHERE parked_at IS NULL AND attempts > 0),
-  count(*) FILTER (WHERE parked_at IS NOT NULL) FROM polyglot.relay_outbox WHERE collection = $1
+  count(*) FILTER (WHERE parked_at IS NOT NULL), min(enqueued_at) FILTER (WHERE parked_at IS NULL)
+FROM polyglot.relay_outbox WHERE collection = $1
 """
 
 _ENQUEUE = """
@@ -107,8 +108,8 @@ async def retry(connections: Connections, task: RelayTask, error: str, next_try_
 async def pending(connections: Connections, name: str) -> Pending:
     """Count the relay tasks of a collection."""
     async with connections.connection() as connection:
-        waiting, retrying, parked = await connection.fetchrow(_PENDING, name)
-    return Pending(waiting=waiting, retrying=retrying, parked=parked)
+        waiting, retrying, parked, oldest_at = await connection.fetchrow(_PENDING, name)
+    return Pending(waiting=waiting, retrying=retrying, parked=parked, oldest_at=oldest_at)
 
 
 async def refill(connections: Connections, rows: Rows, n: int) -> None:
