@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mystira.polyglot import measures
 from mystira.polyglot.measures import Counter, Gauge, Spread
-from mystira.web.access import allow
+from mystira.web.access import Scraping, allow
 from mystira.web.app import make_app
 from mystira.web.metrics import metrics_text
 
@@ -54,7 +54,7 @@ def requests_of(route: str, status: str, method: str = "GET") -> float:
 @pytest.mark.parametrize("header", [None, "Bearer wrong", TOKEN, f"Basic {TOKEN}", "Bearer "])
 @pytest.mark.parametrize("token", [TOKEN, ""])
 def test_without_the_token_nobody_sees_metrics(token: str, header: str | None) -> None:
-    with client(metrics_token=token) as asking:
+    with client(scraping=Scraping(token)) as asking:
         answer = asking.get("/metrics", headers={"Authorization": header} if header else {})
     assert (answer.status_code, answer.json()["code"]) == (401, "token_needed")
     assert "mystira_" not in answer.text
@@ -62,7 +62,7 @@ def test_without_the_token_nobody_sees_metrics(token: str, header: str | None) -
 
 def test_with_the_token_everything_is_shown_and_can_be_parsed() -> None:
     refreshed: list[int] = []
-    with client(metrics_token=TOKEN, refreshed=[lambda: refreshed.append(1)]) as asking:
+    with client(scraping=Scraping(TOKEN, lambda: refreshed.append(1))) as asking:
         answer = asking.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=")

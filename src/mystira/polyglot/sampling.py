@@ -56,7 +56,83 @@ class Sampler:
         measures.SAMPLED.set(r.clock().timestamp())
         return 0
 
-    async def _tell_control(control: Control, now: datetime) -> None:
+    async def _tell_letters(self) -> None:
+        counts = {
+            kind: await self._r.journal.letters_count(LetterFilter(parked=True, kind=kind)) for kind in LetterKind
+        }
+        measures.DEAD_LETTERS.clear()
+        for kind, of_kind in counts.items():
+            for name, count in of_kind.items():
+                measures.DEAD_LETTERS.set(count, name, kind)
+
+    async def _tell_lag(self, collection: Collection[Any], control: Control, retrying: int) -> None:
+        name, relay = collection.name, NOTHING
+        if control.phase is not Phase.POSTGRES_ONLY or control.copying:
+            relay = await self._r.journal.relay_pending(name)
+        behind = await self.behind(collection, control, relay)
+        measures.LAG.set(behind.seconds, name)
+        measures.PENDING.set(behind.changes, name)
+        measures.RETRIES.set(retrying + relay.retrying, name)
+
+    async def behind(self, collection: Collection[Any], control: Control, relay: Pending) -> Behind:
+        """Tell how far the follower is behind its leader."""
+        now = self._r.clock()
+        if control.leader is Leader.RELATIONAL:
+            waited_s = (now - relay.oldest_at).total_seconds() if relay.oldest_at else 0.0
+            return Behind(relay.waiting, max(waited_s, 0.0))
+        stands = {one.range_id: one for one in await self._r.journal.positions(collection.name, Stream.FOLLOW)}
+        changes, seconds = 0, 0.0
+        for range_id in await self._r.documents.feed_ranges(collection):
+            position = stands.get(range_id, NEVER)
+            page = await self._r.documents.feed(collection, range_id, position.continuation, LOOK_AHEAD)
+            changes += len(page.items)
+            seconds = max(seconds, self._waited_s(collection.name, range_id, position, now, is_level=not page.items))
+        return Behind(changes, seconds)
+
+    def _waited_s(self, name: str, range_id: str, position: RangePosition, now: datetime, *, is_level: bool) -> float:
+        """Return since when a range has been behind: not before its position moved, nor before it was seen level."""
+        at = (name, range_id)
+        if position.continuation:
+            _tell_position(name, position, now)
+        if is_level:
+            self._level_at[at] = now
+            return 0.0
+        level_at = self._level_at.setdefault(at, now)
+        since = max(level_at, position.moved_at) if position.moved_at else level_at
+        return max((now - since).total_seconds(), 0.0)
+
+    async def _tell_runs(self, collection: Collection[Any]) -> None:
+        r, name = self._r, collection.name
+        finished = [one for one in await r.relational.reports.recent(name, RUNS_LOOKED_AT) if one.finished_at]
+        for report in finished[:1]:
+            assert report.finished_at is not None
+            measures.VERIFIED.set((r.clock() - report.finished_at).total_seconds(), name)
+            for kind in DifferenceClass:
+                measures.MISMATCHES.set(report.counts.get(kind, 0), name, kind)
+        flips = await r.journal.history(name, 1, FLIP)
+        if flips and "held_s" in flips[0].details:
+            measures.HOLD.set(float(flips[0].details["held_s"]), name)
+
+
+async def _is_up(name: str, store: Store) -> bool:
+    try:
+        await store.ping()
+    except StoreError:
+        measures.STORE_UP.set(0, name)
+        return False
+    measures.STORE_UP.set(1, name)
+    return True
+
+
+def _tell_outbox(pending: Pending, now: datetime) -> None:
+    measures.OUTBOX.set(pending.waiting, "waiting")
+    measures.OUTBOX.set(pending.retrying, "retrying")
+    measures.OUTBOX.set(pending.parked, "parked")
+    waited_s = (now - pending.oldest_at).total_seconds() if pending.oldest_at else 0.0
+    measures.OUTBOX_AGE.set(max(waited_s, 0.0))
+
+
+def _tell_control(control: Control, now: datetime) -> None:
     for phase in Phase:
         measures.PHASE.set(float(phase is control.phase), control.id, phase, phase.leader)
     overdue_s = 0.0

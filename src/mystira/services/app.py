@@ -20,6 +20,7 @@ from mystira.play import pages as play_pages
 from mystira.polyglot.sampling import tell_shadows
 from mystira.services.platform import Platform
 from mystira.settings import Settings
+from mystira.web.access import Scraping
 from mystira.web.app import make_app
 from mystira.web.health import HealthCheck
 from mystira.web.limits import Limit, Limits
@@ -46,8 +47,7 @@ def make_player_app(platform: Platform) -> Litestar:
         ],
         session_cookie=SESSION_COOKIE,
         limits=_limits(platform.settings),
-        metrics_token=platform.settings.metrics_token,
-        refreshed=[partial(tell_shadows, platform.works.shadows)],
+        scraping=Scraping(platform.settings.metrics_token, partial(tell_shadows, platform.works.shadows)),
         templates={room: ROOMS / room / "templates" / room for room in ("play", "accounts")},
     )
 

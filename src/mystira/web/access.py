@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -34,6 +34,13 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     who: Who
     touches: str | None = None
     page: bool = False
+
+
+class Scraping(NamedTuple):
+    """Who may see metrics: whoever has the token, and nobody without one. `refresh` is called before they are shown."""
+
+    token: str = ""
+    refresh: Callable[[], None] = lambda: None
 
 
 class NotSignedIn(Problem):
@@ -121,7 +128,7 @@ def _refuse_cross_site(connection: Connection) -> None:
 
 
 def _refuse_without_token(connection: Connection) -> None:
-    token = connection.app.state.metrics_token
+    token = connection.app.state.scraping.token
     given = connection.headers.get("authorization", "")
     if not token or not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
         raise TokenNeeded

@@ -14,7 +14,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
 
 from mystira.polyglot.problem import Problem
-from mystira.web.access import Access, Authenticate, access_of, admit, allow
+from mystira.web.access import Access, Authenticate, Scraping, access_of, admit, allow
 from mystira.web.answers import answer_crash, answer_http, answer_problem
 from mystira.web.bodies import BODY_BYTES_MAX
 from mystira.web.envelope import enveloped
@@ -46,14 +46,12 @@ def make_app(
     limits: Limits | None = None,
     take: Take | None = None,
     on_shutdown: Sequence[Callable[[], Awaitable[None]]] = (),
-    metrics_token: str = "",
-    refreshed: Sequence[Callable[[], None]] = (),
+    scraping: Scraping | None = None,
 ) -> Litestar:
     """Return the application; UndeclaredRoute if any route does not say who may use it.
 
     Rooms find what they were wired with in `request.app.state`; their templates are `room/name.html`.
-    Without `limits` everything may be done any number of times. Without `metrics_token` nobody sees metrics;
-    `refreshed` are called before they are shown.
+    Without `limits` everything may be done any number of times. Without `scraping` nobody sees metrics.
     """
     files, asking = read_files(STATIC), Asking()
     shared = {
@@ -65,8 +63,7 @@ def make_app(
         "limits": limits or Limits(),
         "streams": Streams(),
         "take": take or Buckets(time.monotonic).take,
-        "metrics_token": metrics_token,
-        "refreshed": tuple(refreshed),
+        "scraping": scraping or Scraping(),
     }
     app = Litestar(
         route_handlers=[*handlers, live, ready, metrics, openapi_document, static_file],

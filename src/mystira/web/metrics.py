@@ -1,9 +1,9 @@
 """Metrics for Prometheus, behind a token of their own; without one there are none."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 from litestar import Request, Response, get
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,8 +64,7 @@ def _cumulated(measure: Spread, counts: list[int]) -> Iterator[tuple[str, float]
 @get("/metrics", opt=allow("scraper"), include_in_schema=False, sync_to_thread=False)
 def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Show what this process counts."""
-    for refresh in cast(tuple[Callable[[], None], ...], request.app.state.refreshed):
-        refresh()
+    request.app.state.scraping.refresh()
     return Response(metrics_text(), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"})
 
 
