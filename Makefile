@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check contracts chaos explore storm bench migration reset lock setup-run setup-test
+.PHONY: help run dev test check contracts chaos explore storm bench migration schemas reset lock setup-run setup-test
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -35,6 +35,9 @@ storm: setup-test ## Seeded storms over replication: make storm SEEDS=2000 (FROM
 
 bench: setup-test ## Measure against named peers; writes bench/results.json and bench/RESULTS.md.
 	@.venv/bin/python -m bench
+
+schemas: setup-run ## Write the JSON Schemas of what `mystira migrate` prints to docs/schemas.
+	@for name in $$(.venv/bin/mystira migrate schema); do .venv/bin/mystira migrate schema $$name > docs/schemas/$$name.json; done
 
 migration: setup-test ## Draft the next schema revision: make migration NAME="what it does".
 	@.venv/bin/mystira migration new "$(NAME)"

@@ -9,17 +9,18 @@ from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-from cyclopts import App, Parameter, validators
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError, validators
 
 from mystira.polyglot.problem import Problem
 from mystira.settings import SETTINGS, read_settings
+from mystira.terminal import print_json, say, say_apart
 
 if TYPE_CHECKING:
     from mystira.content.scenarios.model.checking import Checked
     from mystira.content.scenarios.model.findings import Finding
     from mystira.content.scenarios.model.scenario import Scenario
 
-FAILED = 1
+FAILED, USAGE = 1, 2
 PERCENTS = (10.0, 25.0, 50.0, 75.0, 90.0)
 
 app = App(name="mystira", help="Interactive stories for children, on data that moves live between two databases.")
@@ -29,14 +30,19 @@ app.command(content)
 cosmos = App(name="cosmos", help="The Cosmos DB that MYSTIRA_DOCUMENTS names.")
 app.command(migration)
 app.command(cosmos)
+# Loaded only when it is called for: it brings half of the platform with it.
+app.command("mystira.migrating.commands:migrate", name="migrate", help="Move collections between the stores.")
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]
 
 
-def main() -> None:
-    """Run the command line; a refusal is one sentence on standard error and exit code 1."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line; a refusal is one sentence on standard error and exit code 1, wrong use is 2."""
     try:
-        app()
+        app(words, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        say_apart(_advice(error))
+        raise SystemExit(USAGE) from None
     except Problem as problem:
         print(problem, file=sys.stderr)  # noqa: T201 - this is what a command line is for.
         raise SystemExit(FAILED) from problem
@@ -64,7 +70,7 @@ def run(*, reload: Annotated[bool, Parameter(negative="", help="Start again when
 def settings(*, json: AsJson = False) -> None:
     """Show every setting, its default and its meaning."""
     if json:
-        _print_json([setting._asdict() for setting in SETTINGS])
+        print_json([setting._asdict() for setting in SETTINGS])
         return
     for setting in SETTINGS:
         say(f"{setting.name} (default: {setting.default or 'none'})\n    {setting.meaning}")
@@ -149,7 +155,7 @@ def new_story(title: str, *, file: Path | None = None, json: AsJson = False) -> 
         message = f"{path} cannot be written ({error.strerror}). Name another file: --file /path/to/story.yaml"
         wrong = Unreadable("cannot_write", message)
     if json:
-        _print_json([_row(path, unreadable(wrong).findings if wrong else ())])
+        print_json([_row(path, unreadable(wrong).findings if wrong else ())])
     elif wrong:
         say_apart(wrong.message)
     else:
@@ -163,7 +169,7 @@ def schema() -> None:
     """Print the JSON Schema of a story file, for editors."""
     from mystira.content.scenarios.model.file_schema import scenario_schema
 
-    _print_json(scenario_schema())
+    print_json(scenario_schema())
 
 
 @content.command
@@ -178,7 +184,7 @@ def validate(
         _watch(files)
         return
     results = _checked(files)
-    _print_json([_row(path, checked.findings) for path, checked in results]) if json else _print_findings(results)
+    print_json([_row(path, checked.findings) for path, checked in results]) if json else _print_findings(results)
     if any(checked.errors for _, checked in results):
         raise SystemExit(FAILED)
 
@@ -216,7 +222,7 @@ def calibrate(
     ]
     summaries = calibrated(scripts, measure, percent)
     if json:
-        _print_json(summaries)
+        print_json(summaries)
         return
     for summary in summaries:
         print_summary(summary)
@@ -235,7 +241,7 @@ def import_(
     _need_files(files)
     results = asyncio.run(importing(read_settings(), files, say_apart, publish=publish, add_vocabulary=add_vocabulary))
     if json:
-        _print_json([_row(path, checked.findings, scenario) for path, checked, scenario in results])
+        print_json([_row(path, checked.findings, scenario) for path, checked, scenario in results])
     else:
         _print_findings([(path, checked) for path, checked, _ in results])
         for path, _, scenario in results:
@@ -256,7 +262,7 @@ def provision_(
 
     findings = asyncio.run(provisioning(read_settings(), dry_run=dry_run))
     if json:
-        _print_json([finding._asdict() for finding in findings])
+        print_json([finding._asdict() for finding in findings])
     else:
         for finding in findings:
             say(f"{finding.name}: {finding.told(dry_run=dry_run)}")
@@ -275,14 +281,14 @@ def new(name: str) -> None:
     say(f"Wrote {path}; review it." if path else "The schema already has everything that the collections need.")
 
 
-def say(text: str) -> None:
-    """Tell the person at the terminal something, at once."""
-    print(text, flush=True)  # noqa: T201 - this is what a command line is for.
-
-
-def say_apart(text: str) -> None:
-    """Tell it beside the result, so that scripts can read the result."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this is what a command line is for.
+def _advice(error: CycloptsError) -> str:
+    command = " ".join(("mystira", *(error.command_chain or ())))
+    said = str(error).rstrip(".")
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        said = f"{error.argument.name.removeprefix('--').upper()} is missing"
+    elif isinstance(error, UnusedCliTokensError):
+        said = f"There is nothing to do with {' '.join(error.unused_tokens or ())}"
+    return f"{said}. See {command} --help"
 
 
 def _watch(files: tuple[Path, ...]) -> None:
@@ -329,10 +335,6 @@ def _row(path: Path, findings: "Sequence[Finding]", scenario: "Scenario | None" 
         "findings": msgspec.to_builtins(findings),
         "scenario": scenario and {"id": scenario.id, "state": scenario.state, "version": scenario.latest_version},
     }
-
-
-def _print_json(value: Any) -> None:
-    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
 def _with_uvloop(work: Awaitable[None]) -> None:

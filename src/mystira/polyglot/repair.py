@@ -100,12 +100,24 @@ async def _planned(r: Replication, collection: Collection[Any], keys: Sequence[K
     return [repair_of(collection, one, sides[one.key], control) for one in found if one is not None]
 
 
-async def repair(r: Replication, collection: Collection[Any], plan: Plan, *, actor: str, why: str) -> Repaired:
-    """Do what a plan says for every key that is still as planned. Doing it again changes nothing."""
+async def repair(
+    r: Replication,
+    collection: Collection[Any],
+    plan: Plan,
+    *,
+    actor: str,
+    why: str,
+    told: Callable[[int], None] = lambda done: None,
+) -> Repaired:
+    """Do what a plan says for every key that is still as planned; `told` hears how many of them are done.
+
+    Doing it again changes nothing.
+    """
     control = await _refuse(r, collection, plan)
     work = _Repairing(r, collection, control)
     for start in range(0, len(plan.repairs), AT_ONCE):
         await work.do(plan.repairs[start : start + AT_ONCE])
+        told(min(start + AT_ONCE, len(plan.repairs)))
     verb = f"repair {work.counts[Outcome.REPAIRED]} differences"
     note = Change(collection=collection.name, verb=verb, actor=actor, why=why, at=r.clock(), n=control.n)
     await r.journal.note(note)
