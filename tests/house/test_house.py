@@ -233,6 +233,7 @@ def test_every_command_that_the_documents_name_exists() -> None:
         "content new",
         "content schema",
         "migration new",
+        "migrate",
         "cosmos-emulator",
     }
     for name in ("README.md", "ARCHITECTURE.md"):
