@@ -16,6 +16,7 @@ from mystira.polyglot.digest import Digests
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.positions import Move, RangePosition, Stream
+from mystira.polyglot.queues import Backfill, OutboxEvent, Pending, RelayTask, ShadowReport
 from mystira.polyglot.reports import Reports
 from mystira.polyglot.store import Incoming, Key, Record, Store, StoredEvent
 
@@ -36,48 +37,11 @@ class Merged(msgspec.Struct, frozen=True, kw_only=True):
     through: Mapping[Key, int] = {}
 
 
-class RelayTask(msgspec.Struct, frozen=True, kw_only=True):
-    """One key whose row the documents do not hold yet; `stamp` is the row's when it was last enqueued."""
-
-    collection: str
-    key: Key
-    stamp: Stamp
-    attempts: int = 0
-
-
 class Tombstone(NamedTuple):
     """What is left of a removed record."""
 
     key: Key
     stamp: Stamp
-
-
-class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact waiting to be delivered; `attempts` counts the failed ones."""
-
-    position: int
-    event_id: str
-    collection: str
-    partition: str
-    id: str
-    seq: int
-    type: str
-    body: dict[str, Any]
-    occurred_at: datetime
-    correlation_id: str
-    attempts: int
-
-
-class Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """How much waits: due or soon due, failed at least once, and set aside for a person.
-
-    `oldest_at`: since when the longest waiting one waits; None where nothing does, or where nobody keeps the time.
-    """
-
-    waiting: int
-    retrying: int
-    parked: int
-    oldest_at: datetime | None = None
 
 
 class LetterKind(StrEnum):
@@ -137,31 +101,6 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     newest_first: bool = False
     after: LetterPlace | None = None
     limit: int | None = None
-
-
-class Backfill(msgspec.Struct, frozen=True, kw_only=True):
-    """The filling of one collection's relational copy. Budgets of None do not limit."""
-
-    collection: str
-    state: str = "running"
-    units_per_s: float | None = None
-    latency_ms: float | None = None
-    seen: int = 0
-    seconds: float = 0.0
-    total_low: int = 0
-    total_high: int = 0
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-
-
-class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shadow reads of one process have shown of one collection since its rate was set."""
-
-    collection: str
-    process: str
-    compared: int
-    mismatches: int
-    at: datetime
 
 
 class Journal(Protocol):
