@@ -272,6 +272,27 @@ def provision_(
         raise SystemExit(FAILED)
 
 
+@cosmos.command
+def inspect(
+    *collections: str,
+    mapping: Annotated[Path | None, Parameter(help="Look through this mapping file; it names its collection.")] = None,
+    limit: Annotated[int | None, Parameter(help="Look at so many documents only.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Tell what other software has written, and what would not come over (docs/adopting); nothing is changed."""
+    from mystira.adopting import told
+    from mystira.run import inspecting
+
+    found = asyncio.run(inspecting(read_settings(), collections, mapping, limit))
+    if json:
+        _print_json([msgspec.to_builtins(one) for one in found])
+    else:
+        for line in (line for one in found for line in told(one)):
+            say(line)
+    if any(one.violations for one in found):
+        raise SystemExit(FAILED)
+
+
 @migration.command
 def new(name: str) -> None:
     """Draft the next schema revision from the collections, for a person to review."""

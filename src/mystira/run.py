@@ -12,16 +12,19 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mystira.accounts.actions import add_profile
+from mystira.adopting import chosen, collections_of
 from mystira.content.actions import import_checked
 from mystira.content.commands import SAMPLE_CONTENT, Imported, import_files, import_folder
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
+from mystira.polyglot.adopt.inspecting import Inspection, inspect
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
+from mystira.polyglot.collection import Collection
 from mystira.polyglot.deadletters import retry_due
 from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.drains import DrainWatch
@@ -43,7 +46,7 @@ from mystira.polyglot.stores.sqlite.store import open_sqlite
 from mystira.polyglot.timing import measure
 from mystira.polyglot.transition import pick_up
 from mystira.polyglot.work import Works
-from mystira.services import COLLECTIONS, JOBS, REACTIONS
+from mystira.services import JOBS, REACTIONS
 from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings, secret_key
 from mystira.textfiles.readers import Readers, open_readers
@@ -80,14 +83,15 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
     if isinstance(settings.documents, Path):
         _make_folder(settings.documents.parent, "MYSTIRA_DOCUMENTS=sqlite:///path/to/file")
     key = secret_key(settings)
+    collections = collections_of(settings)
     attached = await attach(settings.data, report) if settings.relational == "embedded" else None
     try:
         dsn = attached.dsn if attached else settings.relational
         await migrate(dsn, MIGRATIONS, report)
-        relational = await open_postgres(dsn, COLLECTIONS)
+        relational = await open_postgres(dsn, collections)
         try:
-            async with _documents(settings) as documents, open_readers(EXAMINE) as readers:
-                wired = _wired(settings, documents, relational, readers, key)
+            async with _documents(settings, collections) as documents, open_readers(EXAMINE) as readers:
+                wired = _wired(settings, collections, documents, relational, readers, key)
                 async with _answering_drains(wired):
                     yield wired
         finally:
@@ -98,15 +102,17 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
 
 
 @asynccontextmanager
-async def _documents(settings: Settings) -> AsyncGenerator[DocumentStore]:
+async def _documents(
+    settings: Settings, collections: Sequence[Collection[Any]], *, alone: bool = False
+) -> AsyncGenerator[DocumentStore]:
     if isinstance(settings.documents, Address):
         # The official client takes a while to load, and most processes do without it.
         from mystira.polyglot.stores.cosmos.store import open_cosmos
 
-        async with open_cosmos(settings.documents, COLLECTIONS) as documents:
+        async with open_cosmos(settings.documents, collections, alone=alone) as documents:
             yield documents
         return
-    documents = await open_sqlite(settings.documents, COLLECTIONS)
+    documents = await open_sqlite(settings.documents, collections)
     try:
         yield documents
     finally:
@@ -227,7 +233,18 @@ async def provisioning(settings: Settings, *, dry_run: bool) -> "list[Finding]":
         raise DataUnusable(reason=f"MYSTIRA_DOCUMENTS names no Cosmos DB. Write it like {SAMPLE}")
     from mystira.polyglot.stores.cosmos.store import provision_cosmos
 
-    return await provision_cosmos(settings.documents, COLLECTIONS, dry_run=dry_run)
+    return await provision_cosmos(settings.documents, collections_of(settings), dry_run=dry_run)
+
+
+async def inspecting(
+    settings: Settings, names: Sequence[str], mapping: Path | None, limit: int | None
+) -> list[Inspection]:
+    """Look at what other software wrote into these collections, and change nothing."""
+    collections = chosen(settings, names, mapping)
+    if isinstance(settings.documents, Path) and not settings.documents.exists():
+        raise DataUnusable(reason=f"There is no {settings.documents}: check MYSTIRA_DOCUMENTS.")
+    async with _documents(settings, collections, alone=True) as documents:
+        return [await inspect(documents, collection, limit) for collection in collections]
 
 
 async def importing(
@@ -269,20 +286,25 @@ async def draft_revision(settings: Settings, name: str, report: Report) -> Path 
     try:
         dsn = attached.dsn if attached else settings.relational
         await migrate(dsn, MIGRATIONS, report)
-        return await new_revision(dsn, MIGRATIONS, name, COLLECTIONS)
+        return await new_revision(dsn, MIGRATIONS, name, collections_of(settings))
     finally:
         if attached is not None:
             await attached.release()
 
 
 def _wired(
-    settings: Settings, documents: DocumentStore, relational: PostgresStore, readers: Readers, key: bytes
+    settings: Settings,
+    collections: Sequence[Collection[Any]],
+    documents: DocumentStore,
+    relational: PostgresStore,
+    readers: Readers,
+    key: bytes,
 ) -> Platform:
     wake = Wake()
     measure(documents, "documents")
     measure(relational, "relational")
     works = Works(
-        Catalog(COLLECTIONS),
+        Catalog(collections),
         documents=documents,
         relational=relational,
         committed=wake.ring,

@@ -51,6 +51,11 @@ SETTINGS = (
         "The key of the Cosmos DB account; better here than before an @ in the address. Without one, whoever runs this "
         "signs in with Entra ID.",
     ),
+    Setting(
+        "MYSTIRA_MAPPINGS",
+        "",
+        "A folder of mapping files, one for each collection whose documents other software wrote (docs/adopting).",
+    ),
     Setting("MYSTIRA_RELATIONAL", "embedded", "The PostgreSQL: `embedded` or `postgresql://user:password@host/name`."),
     Setting("MYSTIRA_CACHE", "memory", "Where cached values live: `memory`."),
     Setting("MYSTIRA_BUS", "memory", "How facts travel between services: `memory`."),
@@ -81,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     documents: Path | Address
+    mappings: Path | None
     relational: str
     media: Path
     demo: bool
@@ -139,6 +145,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         host=value["MYSTIRA_HOST"],
         port=int(value["MYSTIRA_PORT"]),
         documents=documents,
+        mappings=Path(value["MYSTIRA_MAPPINGS"]).expanduser().absolute() if value["MYSTIRA_MAPPINGS"] else None,
         relational=relational,
         media=media,
         demo=value["MYSTIRA_DEMO"] == "1",

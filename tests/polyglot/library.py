@@ -3,13 +3,17 @@
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import apsw
 
+from mystira.cosmos_emulator.endpoint import Endpoint
+from mystira.cosmos_emulator.wire import Request
 from mystira.polyglot.adopt.mapping import Discriminator, FieldRule, Mapping
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Entity, Value
+from mystira.polyglot.stores.cosmos.documents import SERVICE_MARKS
 from mystira.polyglot.stores.ranges import hash_of
 
 
@@ -79,6 +83,49 @@ def read_of(id: str, **changes: Any) -> Reader:
         "visits": 3,
     }
     return Reader(**(values | changes))
+
+
+class Raw(Protocol):
+    """Another program's way to the documents, past the platform."""
+
+    def write(self, *bodies: dict[str, Any]) -> None: ...
+
+    def read(self, id: str) -> dict[str, Any]: ...
+
+
+class RawSqlite:
+    """The file of the embedded document store, opened beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, *bodies: dict[str, Any]) -> None:
+        write_raw(self._path, *bodies)
+
+    def read(self, id: str) -> dict[str, Any]:
+        return read_raw(self._path, id)
+
+
+class RawCosmos:
+    """The local endpoint, asked in this very process: its clients would need the event loop that the test holds."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    def write(self, *bodies: dict[str, Any]) -> None:
+        for body in bodies:
+            self._ask("POST", (), body["id"], json.dumps(body).encode())
+
+    def read(self, id: str) -> dict[str, Any]:
+        found = json.loads(self._ask("GET", (id,), id, b""))
+        return {name: value for name, value in found.items() if name not in SERVICE_MARKS}
+
+    def _ask(self, method: str, named: tuple[str, ...], id: str, body: bytes) -> bytes:
+        headers = {"x-ms-documentdb-partitionkey": json.dumps([id]), "x-ms-documentdb-is-upsert": "True"}
+        segments = ("dbs", "library", "colls", "Readers", "docs", *named)
+        answer = self._endpoint._route(Request(method, segments, headers, body, "http://127.0.0.1"))
+        assert answer.status < 300, answer
+        return answer.body
 
 
 def write_raw(path: Any, *bodies: dict[str, Any], container: str = "Readers") -> None:

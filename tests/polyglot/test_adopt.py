@@ -1,7 +1,9 @@
 """A database that a C# application wrote: looked at, adopted, filled over, cut over, written to, and rolled back."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -10,6 +12,9 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mystira.cosmos_emulator.endpoint import Endpoint
+from mystira.cosmos_emulator.serving import listening
+from mystira.cosmos_emulator.signing import WELL_KNOWN_KEY
 from mystira.polyglot import backfill
 from mystira.polyglot.adopt.foreign import ORIGINALS
 from mystira.polyglot.adopt.inspecting import Inspection, inspect, outline
@@ -26,13 +31,26 @@ from mystira.polyglot.phases import Phase
 from mystira.polyglot.query import contains, equal
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.store import Key, Unavailable
+from mystira.polyglot.store import DocumentStore, Key, Unavailable
+from mystira.polyglot.stores.cosmos.address import read_address
+from mystira.polyglot.stores.cosmos.store import open_cosmos, provision_cosmos
 from mystira.polyglot.stores.postgres.schema import create_table
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
-from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
+from mystira.polyglot.stores.sqlite.store import open_sqlite
 from mystira.polyglot.transition import change_phase
 from mystira.polyglot.work import Work, Works
-from tests.polyglot.library import ADOPTED, MAPPING, READERS, Group, Reader, foreign, read_of, read_raw, write_raw
+from tests.polyglot.library import (
+    ADOPTED,
+    MAPPING,
+    READERS,
+    Group,
+    Raw,
+    RawCosmos,
+    RawSqlite,
+    Reader,
+    foreign,
+    read_of,
+)
 from tests.polyglot.moving import COSMOS, DUAL, POSTGRES, QUICK, REVERSED, SOMEBODY, real_clock
 
 pytestmark = pytest.mark.anyio
@@ -42,9 +60,9 @@ class Library:
     """Both stores and everything that carries, for the one collection that is adopted."""
 
     def __init__(
-        self, path: Path, documents: SqliteDocuments, postgres: PostgresStore, collection: Collection[Any]
+        self, raw: Raw, documents: DocumentStore, postgres: PostgresStore, collection: Collection[Any]
     ) -> None:
-        self.path, self.documents, self.postgres, self.collection = path, documents, postgres, collection
+        self._raw, self.documents, self.postgres, self.collection = raw, documents, postgres, collection
         catalog = Catalog([collection])
         self.leadership = Leadership(documents, postgres.journal, tempo=QUICK, clock=real_clock, name="library")
         self.works = Works(
@@ -56,10 +74,10 @@ class Library:
         self.backfiller = backfill.Backfiller(self.r, steady=monotonic, page=7, lease_s=0.2)
 
     def write(self, *bodies: dict[str, Any]) -> None:
-        write_raw(self.path, *bodies)
+        self._raw.write(*bodies)
 
     def raw(self, id: str) -> dict[str, Any]:
-        return read_raw(self.path, id)
+        return self._raw.read(id)
 
     async def fill(self) -> None:
         await backfill.start(self.r, self.collection, **SOMEBODY)
@@ -104,26 +122,55 @@ class Library:
         return await is_equal(self.r, self.collection)
 
 
-async def opened(path: Path, dsn: str, collection: Collection[Any]) -> Library:
-    return Library(path, await open_sqlite(path, [collection]), await open_postgres(dsn, [collection]), collection)
+Opening = Callable[[Collection[Any]], AbstractAsyncContextManager[Library]]
 
 
-async def closed(library: Library) -> None:
-    await library.works.close()
-    await library.postgres.close()
-    library.documents.close()
+@pytest.fixture(params=["sqlite", "cosmos"])
+async def opening(request: pytest.FixtureRequest, tmp_path: Path, clean_postgres: str) -> AsyncIterator[Opening]:
+    """How the library is opened, as often as a test likes: on one database, whichever store keeps its documents."""
+    path = tmp_path / "documents.sqlite"
+    if request.param == "sqlite":
+
+        @asynccontextmanager
+        async def documents_in(collection: Collection[Any]) -> AsyncGenerator[tuple[Raw, DocumentStore]]:
+            store = await open_sqlite(path, [collection])
+            yield RawSqlite(path), store
+            store.close()
+
+        yield partial(opened, documents_in, clean_postgres)
+        return
+    endpoint = Endpoint(ranges=2)
+    async with listening(endpoint) as (url, _):
+        address = read_address(f"cosmos://{WELL_KNOWN_KEY}@{url.removeprefix('http://')}/library?tls=0")
+        await provision_cosmos(address, [READERS])
+
+        @asynccontextmanager
+        async def documents_at(collection: Collection[Any]) -> AsyncGenerator[tuple[Raw, DocumentStore]]:
+            async with open_cosmos(address, [collection]) as store:
+                yield RawCosmos(endpoint), store
+
+        yield partial(opened, documents_at, clean_postgres)
+
+
+@asynccontextmanager
+async def opened(documents_in: Any, dsn: str, collection: Collection[Any]) -> AsyncGenerator[Library]:
+    postgres = await open_postgres(dsn, [collection])
+    async with documents_in(collection) as (raw, documents):
+        library = Library(raw, documents, postgres, collection)
+        yield library
+        await library.works.close()
+        await postgres.close()
 
 
 @pytest.fixture
-async def library(tmp_path: Path, clean_postgres: str) -> AsyncIterator[Library]:
+async def library(opening: Opening, clean_postgres: str) -> AsyncIterator[Library]:
     connection = await asyncpg.connect(clean_postgres)
     if await connection.fetchval("SELECT to_regclass('readers')") is None:
         for statement in create_table(READERS):
             await connection.execute(statement)
     await connection.close()
-    library = await opened(tmp_path / "documents.sqlite", clean_postgres, ADOPTED)
-    yield library
-    await closed(library)
+    async with opening(ADOPTED) as library:
+        yield library
 
 
 def violations(found: Inspection) -> dict[str, tuple[int, tuple[str, ...]]]:
@@ -237,7 +284,7 @@ async def test_duplicates_wait_in_the_dead_letters_until_one_is_mended(library: 
     assert (library.raw(loser)["Email"], library.raw(winner)["Email"]) == ("a@example.org", "other@example.org")
 
 
-async def test_what_cannot_be_read_comes_over_once_the_mapping_is_mended(library: Library, clean_postgres: str) -> None:
+async def test_what_cannot_be_read_comes_over_once_the_mapping_is_mended(library: Library, opening: Opening) -> None:
     library.write(foreign("a"), foreign("odd", AgeGroup="Ages99"))
     await library.fill()
     assert await library.letters() == {"odd": LetterKind.UNREADABLE}
@@ -245,14 +292,13 @@ async def test_what_cannot_be_read_comes_over_once_the_mapping_is_mended(library
     rules = dict(MAPPING.fields)
     rules["group"] = rules["group"].__class__(names=("AgeGroup",), spellings={"6-9": ("Ages6To9", "Ages99")})
     mended = Mapping(collection="Readers", discriminator=MAPPING.discriminator, style="pascal", fields=rules)
-    again = await opened(library.path, clean_postgres, READERS.adopting(mended))
-    assert await again.replay() == 1
-    assert await again.letters() == {}
-    await again.settle()
-    await again.move(DUAL)
-    assert await again.is_equal()
-    assert (again.raw("odd")["AgeGroup"], again.raw("odd")["group"]) == ("Ages99", "6-9")
-    await closed(again)
+    async with opening(READERS.adopting(mended)) as again:
+        assert await again.replay() == 1
+        assert await again.letters() == {}
+        await again.settle()
+        await again.move(DUAL)
+        assert await again.is_equal()
+        assert (again.raw("odd")["AgeGroup"], again.raw("odd")["group"]) == ("Ages99", "6-9")
 
 
 @pytest.mark.parametrize("phase", [COSMOS, DUAL])
@@ -315,14 +361,13 @@ async def test_where_postgres_leads_the_old_applications_writes_are_kept_as_conf
 
 
 async def test_a_document_that_was_adopted_without_its_mapping_is_read_right_with_it(
-    library: Library, clean_postgres: str
+    library: Library, opening: Opening
 ) -> None:
     plain: Any = Collection(Reader, container="Readers", table="readers", unique=(("email",),))
-    early = await opened(library.path, clean_postgres, plain)
-    library.write(foreign("a") | {"fullName": "Ada"})
-    await early.fill()
-    assert (await early.get("a")) == Reader(id="a", full_name="Ada")
-    await closed(early)
+    async with opening(plain) as early:
+        library.write(foreign("a") | {"fullName": "Ada"})
+        await early.fill()
+        assert (await early.get("a")) == Reader(id="a", full_name="Ada")
     await library.settle()
     assert await library.get("a") == read_of("a")
     await library.visit("a")

@@ -12,6 +12,7 @@ from mystira.polyglot.fields import camel, time_text
 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_ZONE = re.compile(r"[+-]\d\d:\d\d")
 _LISTS = inspect.ListType | inspect.VarTupleType | inspect.SetType | inspect.FrozenSetType
 
 # What .NET writes for a time that nobody has set.
@@ -130,6 +131,7 @@ def _fit_word(words: list[Any], value: Any) -> Any:
 
 
 def _is_same_time(ours: str, theirs: str) -> bool:
-    if not _DATE.match(theirs) or len(theirs.partition(".")[2]) > len("123456Z"):
+    # A zone of its own tells what time it was where somebody was; ours does not.
+    if not _DATE.match(theirs) or len(theirs.partition(".")[2]) > len("123456Z") or _ZONE.fullmatch(theirs[-6:]):
         return False
     return _fit_time(theirs) == ours

@@ -1,13 +1,18 @@
 """A mapping: what other software calls the fields of an entity and how it writes them; data, from YAML or JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from mystira.polyglot.fields import Field, FieldKind
 from mystira.polyglot.problem import Kind, Problem
+
+if TYPE_CHECKING:
+    from mystira.polyglot.collection import Collection
+
+SUFFIXES = (".yaml", ".yml", ".json")
 
 Style = Literal["camel", "pascal", "snake"]
 """How the other software spells the names of fields."""
@@ -63,6 +68,33 @@ def load_mapping(path: Path) -> Mapping:
         return decode(data, type=Mapping)
     except (OSError, msgspec.DecodeError) as error:
         raise MappingWrong(where=path.name, wrong=str(error)) from error
+
+
+def load_mappings(folder: Path) -> tuple[Mapping, ...]:
+    """Read every mapping of a folder, one for each collection at most."""
+    if not folder.is_dir():
+        raise MappingWrong(where=f"folder {folder}", wrong="there is no such folder")
+    owners: dict[str, Path] = {}
+    found: list[Mapping] = []
+    for path in sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES):
+        mapping = load_mapping(path)
+        if owners.setdefault(mapping.collection, path) != path:
+            raise MappingWrong(where=path.name, wrong=f"{owners[mapping.collection].name} is for the same collection")
+        found.append(mapping)
+    return tuple(found)
+
+
+def adopted(collections: "Sequence[Collection[Any]]", mappings: Iterable[Mapping]) -> "tuple[Collection[Any], ...]":
+    """Return the collections, those read through their mapping that have one."""
+    through = {mapping.collection: mapping for mapping in mappings}
+    strange = set(through) - {collection.name for collection in collections}
+    if strange:
+        known = ", ".join(sorted(collection.name for collection in collections))
+        raise MappingWrong(where=f"for {sorted(strange)[0]}", wrong=f"there is no such collection; there are {known}")
+    return tuple(
+        collection.adopting(through[collection.name]) if collection.name in through else collection
+        for collection in collections
+    )
 
 
 def check_mapping(mapping: Mapping, collection: str, fields: Sequence[Field]) -> None:

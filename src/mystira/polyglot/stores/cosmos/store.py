@@ -258,13 +258,17 @@ async def open_cosmos(
     request_s: float = REQUEST_S,
     open_s: float = OPEN_S,
     consistency: str | None = None,
+    alone: bool = False,
 ) -> AsyncGenerator[CosmosDocuments]:
-    """Open the containers of these collections; Unavailable when the account or a container is not there."""
+    """Open the containers of these collections; Unavailable when the account or a container is not there.
+
+    `alone` does without the framework's own, for looking at what other software wrote.
+    """
     async with _connected(address, credential, request_s, open_s, consistency) as client:
         database = client.get_database_client(address.database)
         account = await _within(address, open_s, client.client_connection.GetDatabaseAccount)
         level = consistency or (account.ConsistencyPolicy or {}).get("defaultConsistencyLevel")
-        wanted = declared(collections)
+        wanted = tuple(collections) if alone else declared(collections)
         containers = await _within(address, open_s, lambda: _containers(database, wanted))
         missing = [one.container for one in wanted if one.name not in containers]
         if missing:
