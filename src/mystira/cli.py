@@ -285,7 +285,7 @@ def inspect(
 
     found = asyncio.run(inspecting(read_settings(), collections, mapping, limit))
     if json:
-        _print_json([msgspec.to_builtins(one) for one in found])
+        print_json([msgspec.to_builtins(one) for one in found])
     else:
         for line in (line for one in found for line in told(one)):
             say(line)
