@@ -13,12 +13,12 @@ from typing import Annotated, Any, NamedTuple, TypedDict, TypeVar
 import structlog
 from cyclopts import Parameter
 
+from mystira.adopting import collections_of
 from mystira.migrating.exits import WrongUse, refuse
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.replication import Replication
 from mystira.run import platform, working
-from mystira.services import COLLECTIONS
 from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings
 from mystira.terminal import say_apart
@@ -97,13 +97,15 @@ async def _performed(asked: Reading, work: Callable[[Place], Awaitable[T]], tend
 
 def collection_named(name: str) -> Collection[Any]:
     """Return the collection of that name, or of that table, however it is capitalised; WrongUse names a close one."""
-    by_name = {one.name.lower(): one for one in COLLECTIONS}
-    found = by_name.get(name.lower()) or next((one for one in COLLECTIONS if one.table == name.lower()), None)
+    # A collection that is adopted is read through its mapping here as everywhere.
+    collections = collections_of(read_settings())
+    by_name = {one.name.lower(): one for one in collections}
+    found = by_name.get(name.lower()) or next((one for one in collections if one.table == name.lower()), None)
     if found is not None:
         return found
     close = difflib.get_close_matches(name.lower(), by_name, n=1)
     known = (
-        f"Did you mean {by_name[close[0]].name}?" if close else f"There are {', '.join(c.name for c in COLLECTIONS)}."
+        f"Did you mean {by_name[close[0]].name}?" if close else f"There are {', '.join(c.name for c in collections)}."
     )
     raise WrongUse(advice=f"There is no collection {name}. {known}")
 
@@ -112,7 +114,7 @@ def chosen(asked: Reading, name: str) -> Collection[Any]:
     """Return the collection that a command was given; ends the command where there is none."""
     try:
         return collection_named(name)
-    except WrongUse as problem:
+    except Problem as problem:
         refuse(problem, json=asked.json)
 
 
