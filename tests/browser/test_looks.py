@@ -71,6 +71,13 @@ def test_playing_looks_right(browser: Browser, running: RunningPlatform) -> None
     go_on(page)
     expect(page.get_by_text("A new badge").first).to_be_visible(timeout=20_000)
     shoot(page, "ending")
+    page.goto(f"{running.address}/players/sample-mira")
+    expect(page.get_by_role("heading", name="Mira's trophy room")).to_be_visible()
+    shoot(page, "trophies")
+    page.goto(f"{running.address}/players/sample-tomas")
+    shoot(page, "trophies-none")
+    page.goto(f"{running.address}/family/activity")
+    shoot(page, "activity")
     assert said == []
     page.close()
 

@@ -18,7 +18,7 @@ from mystira.play.model.results import (
 )
 from mystira.play.model.session import PLAYERS_MAX, GameSession, Move, PlayClaim, Player, claim_id
 from mystira.play.problems import ConsentMissing, PlayersInvalid, ProfileNotFound, SessionNotFound, TooYoung
-from mystira.play.views import badges, latest_script, scores, script, session
+from mystira.play.views import badge_goals, badges, latest_script, scores, script, session
 from mystira.polyglot.entity import Value
 from mystira.polyglot.work import Work, Works
 
@@ -190,17 +190,7 @@ async def reached_badges(work: Work, *, profile_id: str, age_group: str) -> tupl
     """Return the badges that a profile has reached and not yet received."""
     sums = lifetime(await scores(work, profile_id))
     had = {badge.badge_id for badge in await badges(work, profile_id)}
-    goals = [
-        BadgeGoal(
-            id=goal.id,
-            age_group=goal.age_group,
-            axis=goal.axis,
-            tier=goal.tier,
-            name=goal.name,
-            threshold=goal.threshold,
-        )
-        for goal in await content.badge_goals(work, age_group)
-    ]
+    goals = await badge_goals(work, age_group)
     return tuple(goal for goal in earned(goals, age_group, sums) if goal.id not in had)
 
 

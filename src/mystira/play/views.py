@@ -8,7 +8,7 @@ import msgspec
 from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.play.model.moves import choices_of, elapsed_s, named, who_moves
-from mystira.play.model.results import PlayerScenarioScore, UserBadge
+from mystira.play.model.results import BadgeGoal, PlayerScenarioScore, UserBadge
 from mystira.play.model.script import Scene, Script, moves_left
 from mystira.play.model.session import Achievement, Echo, GameSession, Move, Player, Reveal, Roll
 from mystira.play.problems import SessionNotFound, StoryNotFound
@@ -225,6 +225,21 @@ async def earnings(work: Work, session: GameSession, script: Script) -> tuple[Ea
 async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:
     """Return what a profile has earned, in the order of earning."""
     return (await work.find(UserBadge, equal("profile_id", profile_id), Order("earned_at"), limit=500)).items
+
+
+async def badge_goals(work: Work, age_group: str) -> tuple[BadgeGoal, ...]:
+    """Return the badges that players of this age group can earn."""
+    return tuple(
+        BadgeGoal(
+            id=goal.id,
+            age_group=goal.age_group,
+            axis=goal.axis,
+            tier=goal.tier,
+            name=goal.name,
+            threshold=goal.threshold,
+        )
+        for goal in await content.badge_goals(work, age_group)
+    )
 
 
 async def scores(work: Work, profile_id: str) -> tuple[PlayerScenarioScore, ...]:

@@ -17,6 +17,7 @@ from mystira.content.commands import import_folder
 from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
+from mystira.play.trophies import pages as trophy_pages
 from mystira.polyglot.sampling import tell_shadows
 from mystira.services.platform import Platform
 from mystira.settings import Settings
@@ -37,6 +38,7 @@ def make_player_app(platform: Platform) -> Litestar:
             *scenarios_http.HANDLERS,
             *play_http.HANDLERS,
             *play_pages.HANDLERS,
+            *trophy_pages.HANDLERS,
             *account_pages.HANDLERS,
         ],
         authenticate=authenticate,

@@ -1,0 +1,111 @@
+"""What a player's trophy room and a parent's page of activity show."""
+
+from datetime import datetime
+
+from mystira.accounts import views as accounts
+from mystira.content import views as content
+from mystira.play.model.moves import elapsed_s
+from mystira.play.model.results import UserBadge, lifetime
+from mystira.play.model.session import GameSession
+from mystira.play.problems import ProfileNotFound
+from mystira.play.trophies.model import AxisProgress, Statistics, player_of, progress_by_axis, statistics
+from mystira.play.views import badge_goals, badges, scores
+from mystira.polyglot.entity import Value
+from mystira.polyglot.query import Order, all_of, equal
+from mystira.polyglot.work import Work
+
+# So many of the latest finished games are counted: enough for years, and bounded.
+GAMES_MAX = 300
+GAMES_SEEN = 60
+
+
+class StoryPlayed(Value, frozen=True, kw_only=True):
+    """One story that a player has finished, and how often."""
+
+    scenario_id: str
+    title: str
+    image: str | None
+    times: int
+    last_at: datetime
+
+
+class TrophyRoom(Value, frozen=True, kw_only=True):
+    """Everything that one player has to show."""
+
+    profile: accounts.PlayerProfile
+    axes: tuple[AxisProgress, ...]
+    badges: tuple[UserBadge, ...]
+    statistics: Statistics
+    stories: tuple[StoryPlayed, ...]
+
+
+class GameSeen(Value, frozen=True, kw_only=True):
+    """One game as a parent sees it: who played what, when, and for how long."""
+
+    session_id: str
+    scenario_id: str
+    title: str
+    state: str
+    players: tuple[str, ...]
+    moves: int
+    seconds: int
+    started_at: datetime
+    last_move_at: datetime
+
+
+async def trophy_room(work: Work, account_id: str, profile_id: str) -> TrophyRoom:
+    """Return what this player of the family has earned; ProfileNotFound for anybody else's."""
+    profile = await accounts.profile(work, account_id, profile_id)
+    if profile is None:
+        raise ProfileNotFound
+    finished = all_of(equal("account_id", account_id), equal("state", "completed"))
+    games = (await work.find(GameSession, finished, Order("last_move_at", descending=True), limit=GAMES_MAX)).items
+    mine = [game for game in games if player_of(game, profile_id) is not None]
+    had = await badges(work, profile_id)
+    goals = await badge_goals(work, profile.age_group)
+    return TrophyRoom(
+        profile=profile,
+        axes=progress_by_axis(goals, had, lifetime(await scores(work, profile_id))),
+        badges=had,
+        statistics=statistics(mine, profile_id),
+        stories=await _stories(work, mine),
+    )
+
+
+async def activity(work: Work, account_id: str) -> tuple[GameSeen, ...]:
+    """Return what the family has played lately, in whatever state, the latest first."""
+    order = Order("last_move_at", descending=True)
+    found = await work.find(GameSession, equal("account_id", account_id), order, limit=GAMES_SEEN)
+    return tuple(
+        GameSeen(
+            session_id=game.id,
+            scenario_id=game.scenario_id,
+            title=game.title,
+            state=game.state,
+            players=tuple(player.name for player in game.players),
+            moves=len(game.moves),
+            seconds=elapsed_s(game, game.last_move_at),
+            started_at=game.started_at,
+            last_move_at=game.last_move_at,
+        )
+        for game in found.items
+    )
+
+
+async def _stories(work: Work, games: list[GameSession]) -> tuple[StoryPlayed, ...]:
+    by_story: dict[str, list[GameSession]] = {}
+    for game in games:
+        by_story.setdefault(game.scenario_id, []).append(game)
+    found: list[StoryPlayed] = []
+    for scenario_id, played in by_story.items():
+        story = await content.story(work, scenario_id)
+        found.append(
+            StoryPlayed(
+                scenario_id=scenario_id,
+                title=played[0].title,
+                image=story.image if story else None,
+                times=len(played),
+                last_at=played[0].last_move_at,
+            )
+        )
+    return tuple(found)
