@@ -1,14 +1,20 @@
 """What the relational side promises of reports, and what every store promises to whoever looks through it."""
 
+import csv
+import io
+import json
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from mystira.polyglot.contrasts import Way
 from mystira.polyglot.differences import Difference, DifferenceClass, FieldDifference
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import RelationalStore
+from mystira.polyglot.repair_plan import Plan
+from mystira.polyglot.reportfiles import COLUMNS, csv_of, json_of
 from mystira.polyglot.reports import Became, Progress, Report, ReportMissing, RunKind, compare_reports, every_difference
 from mystira.polyglot.store import Key, Record
 from tests.contracts.conftest import Documents
@@ -108,3 +114,51 @@ async def test_what_there_is_of_some_documents_is_told_together(documents: Docum
     # With what was looked at a writer can go on: its token is the document's.
     assert isinstance(looked, Record) and looked == await documents.read(SAMPLES, record.key)
     await documents.write(SAMPLES, tombstone_of(record), looked)
+
+
+async def test_a_report_keeps_the_plan_that_was_made_last_whatever_else_is_written_of_it(
+    relational: RelationalStore,
+) -> None:
+    plan = Plan(report="run-1", collection="Samples", leader="documents", made_at=NOW, left_out=3)
+    await relational.reports.keep_plan(plan)
+    assert await relational.reports.plan("run-1") is None
+    await relational.reports.put(report())
+    assert await relational.reports.plan("run-1") is None
+    await relational.reports.keep_plan(plan)
+    later = msgspec.structs.replace(plan, made_at=NOW + timedelta(seconds=1))
+    await relational.reports.keep_plan(later)
+    await relational.reports.put(report(seen=7))
+    assert await relational.reports.plan("run-1") == later
+
+
+async def test_a_csv_file_holds_every_difference_and_nothing_that_a_spreadsheet_would_run(
+    relational: RelationalStore,
+) -> None:
+    await relational.reports.put(report())
+    fields = tuple(
+        FieldDifference(path=path, leader=leader, follower="-1", way=Way.VALUE)
+        for path, leader in (("=cmd|calc", '"a, ""b"""\n'), ("@x", None))
+    )
+    many = [difference(f"{at:03}", MISSING) for at in range(450)]
+    await relational.reports.add("run-1", [*many, difference("+1", fields=fields, leader_stamp=5)])
+    parts = [part async for part in csv_of(relational.reports, report())]
+    rows = list(csv.reader(io.StringIO(b"".join(parts).decode(), newline="")))
+    assert len(parts) == 3 and len(rows) == 1 + 450 + 2
+    assert rows[0] == list(COLUMNS)
+    assert rows[1] == ["owner", "'+1", "stale", "5", "", "'=cmd|calc", Way.VALUE, '"a, ""b"""\n', "'-1"]
+    assert rows[2][5:] == ["'@x", Way.VALUE, "", "'-1"]
+    assert not [cell for row in rows for cell in row if cell[:1] in {"=", "+", "-", "@", "\t", "\r", "\n"}]
+
+
+async def test_a_json_file_holds_the_report_and_every_difference(relational: RelationalStore) -> None:
+    await relational.reports.put(report())
+    found = [difference(f"{at:03}", STALE if at % 2 else MISSING) for at in range(401)]
+    empty = b"".join([part async for part in json_of(relational.reports, report())])
+    assert json.loads(empty)["differences"] == []
+    await relational.reports.add("run-1", found)
+    parts = [part async for part in json_of(relational.reports, report())]
+    whole = json.loads(b"".join(parts))
+    assert msgspec.convert(whole["differences"], list[Difference]) == found
+    assert (whole["report"]["id"], len(parts)) == ("run-1", 4)
+    some = b"".join([part async for part in json_of(relational.reports, report(), STALE)])
+    assert len(json.loads(some)["differences"]) == 200

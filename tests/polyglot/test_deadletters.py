@@ -1,5 +1,6 @@
 """What does not fit is set aside alone, kept whole, tried again, and in the end a person's to decide."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -222,13 +223,13 @@ async def test_a_clean_up_takes_every_letter_there_was_in_batches_and_tells_how_
     await many(rig, 1_050)
     sizes: list[int] = []
 
-    async def tell(done: int) -> None:
-        sizes.append(done)
-        # What comes in meanwhile was chosen by nobody.
-        await rig.postgres.journal.letter_put(fresh)
-
+    parking = asyncio.create_task(park(a.r, ALL, **SOMEBODY, told=sizes.append))
+    while not sizes:
+        await asyncio.sleep(0)
+    # What comes in meanwhile was chosen by nobody.
     fresh = DeadLetter(collection=SEATS.name, key=Key("f", "f"), kind=LetterKind.CONFLICT, stamp=Stamp(0, 1))
-    assert await park(a.r, ALL, **SOMEBODY, after_batch=tell) == 1_050
+    await rig.postgres.journal.letter_put(fresh)
+    assert await parking == 1_050
     assert await discard(a.r, LetterFilter(limit=250), **SOMEBODY) == 250
     assert await discard(a.r, ALL, **SOMEBODY) == 801
     assert await letters(rig) == []
@@ -241,11 +242,11 @@ async def test_a_clean_up_that_is_stopped_has_on_record_what_it_did(rig: Rig, a:
     await discard(a.r, ALL, **SOMEBODY)
     await many(rig, 500)
 
-    async def stop(done: int) -> None:
+    def stop(done: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        await discard(a.r, ALL, **SOMEBODY, after_batch=stop)
+        await discard(a.r, ALL, **SOMEBODY, told=stop)
     assert (await verbs(rig))[0][0] == "discard 200 dead letters"
     assert await rig.postgres.journal.letters_count(ALL) == {SEATS.name: 300}
 

@@ -20,7 +20,7 @@ MERGEABLE = (LetterKind.MERGE, LetterKind.UNREADABLE, LetterKind.DIVERGENT)
 RETRIES_AT_ONCE = 100
 AGAIN_S = 30.0
 
-AfterBatch = Callable[[int], Awaitable[None]]
+Told = Callable[[int], None]
 """Is told after each batch how many letters have been dealt with; what it raises ends the verb there."""
 
 
@@ -55,9 +55,7 @@ async def _as_before(r: Replication, which: LetterFilter, early: Sequence[DeadLe
             await r.journal.letter_put(letter)
 
 
-async def replay(
-    r: Replication, which: LetterFilter, *, actor: str, why: str, after_batch: AfterBatch | None = None
-) -> int:
+async def replay(r: Replication, which: LetterFilter, *, actor: str, why: str, told: Told = lambda done: None) -> int:
     """Try the chosen letters again, each batch together; return how many are gone after that."""
 
     async def do(page: LetterFilter, letters: Sequence[DeadLetter]) -> int:
@@ -72,24 +70,20 @@ async def replay(
         left = {_identity(letter) for letter in await r.journal.letters(page)}
         return sum(_identity(letter) not in left for letter in letters)
 
-    return await _in_batches(r, which, do, _Line("replay", actor, why), after_batch)
+    return await _in_batches(r, which, do, _Line("replay", actor, why), told)
 
 
-async def park(
-    r: Replication, which: LetterFilter, *, actor: str, why: str, after_batch: AfterBatch | None = None
-) -> int:
+async def park(r: Replication, which: LetterFilter, *, actor: str, why: str, told: Told = lambda done: None) -> int:
     """Let nobody try the chosen letters by itself any more; return how many there were."""
     return await _in_batches(
-        r, which, lambda _, letters: r.journal.letters_park(letters), _Line("park", actor, why), after_batch
+        r, which, lambda _, letters: r.journal.letters_park(letters), _Line("park", actor, why), told
     )
 
 
-async def discard(
-    r: Replication, which: LetterFilter, *, actor: str, why: str, after_batch: AfterBatch | None = None
-) -> int:
+async def discard(r: Replication, which: LetterFilter, *, actor: str, why: str, told: Told = lambda done: None) -> int:
     """Give the chosen letters up for good; return how many there were. Their payload is lost."""
     return await _in_batches(
-        r, which, lambda _, letters: r.journal.letters_drop(letters), _Line("discard", actor, why), after_batch
+        r, which, lambda _, letters: r.journal.letters_drop(letters), _Line("discard", actor, why), told
     )
 
 
@@ -98,7 +92,7 @@ async def _in_batches(
     which: LetterFilter,
     do: Callable[[LetterFilter, Sequence[DeadLetter]], Awaitable[int]],
     line: _Line,
-    after_batch: AfterBatch | None,
+    told: Told,
 ) -> int:
     """Do something with the chosen letters that are there by now, page by page; return the sum of what it returns."""
     newest = await r.journal.letters(msgspec.structs.replace(which, newest_first=True, limit=1))
@@ -115,8 +109,7 @@ async def _in_batches(
             total += await do(page, letters)
             done.update(letter.collection for letter in letters)
             which = msgspec.structs.replace(which, after=place_of(letters[-1]))
-            if after_batch is not None:
-                await after_batch(done.total())
+            told(done.total())
     finally:
         # What was done before a failure is on record as well.
         for name, count in sorted(done.items()):

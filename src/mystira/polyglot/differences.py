@@ -125,12 +125,17 @@ def fields_that_differ(collection: Collection[Any], sides: Sides) -> Iterator[Fi
     if not isinstance(sides.leader, Record) or not isinstance(sides.follower, Record):
         return
     hidden = {collection.by_name[name].document_name for name in collection.personal}
-    for count, (path, left, right) in enumerate(_places(collection, sides.leader, sides.follower)):
+    for count, (path, left, right) in enumerate(differing_places(collection, sides.leader, sides.follower)):
         if count == FIELDS_MAX:
             return
-        shows = path.split(".")[0].split("[")[0] not in hidden
+        shows = field_of(path) not in hidden
         way = way_of(left, right)
-        yield FieldDifference(path=path, leader=_shown(left, shows), follower=_shown(right, shows), way=way)
+        yield FieldDifference(path=path, leader=shown(left, shows), follower=shown(right, shows), way=way)
+
+
+def field_of(path: str) -> str:
+    """Return the name of the document's field that a path leads into."""
+    return path.split(".")[0].split("[")[0]
 
 
 def _class_of(sides: Sides) -> DifferenceClass | None:
@@ -158,7 +163,8 @@ def _is_meant(collection: Collection[Any], sides: Sides, control: Control) -> bo
     return row_only and collection.time_to_live_s is not None
 
 
-def _places(collection: Collection[Any], leader: Record, follower: Record) -> Iterator[Place]:
+def differing_places(collection: Collection[Any], leader: Record, follower: Record) -> Iterator[Place]:
+    """Yield every place in which two records differ that both stores must hold alike."""
     yield from places(compared(collection, leader), compared(collection, follower))
     for field in collection.fields:
         if field.kind is FieldKind.FLOAT:
@@ -169,11 +175,12 @@ def _places(collection: Collection[Any], leader: Record, follower: Record) -> It
                 yield field.document_name, left, right
 
 
-def _shown(value: Any, shows: bool) -> str | None:
+def shown(value: Any, shows: bool, most: int = SHOWN_MAX) -> str | None:
+    """Return a value as JSON, cut off where it is long; of what is personal only its length."""
     if value is ABSENT:
         return None
     text = _encode(value).decode()
     if not shows:
         # Reports are kept for long and read by many; what identifies a person does not belong there.
         return f"(personal, {len(text)} characters)"
-    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}… ({len(text)} characters)"
+    return text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)"

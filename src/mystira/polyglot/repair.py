@@ -94,6 +94,14 @@ async def plan_repairs(r: Replication, collection: Collection[Any], run_id: str,
     )
 
 
+async def plan_for_keys(r: Replication, collection: Collection[Any], keys: Sequence[Key]) -> Plan:
+    """Return what a repair of these keys would do now, whether a report names them or not; nothing is changed."""
+    control = await compared_control(r, collection)
+    repairs = await _planned(r, collection, keys)
+    name, leader = collection.name, control.leader
+    return Plan(report="", collection=name, leader=leader, made_at=r.clock(), repairs=tuple(repairs))
+
+
 async def _planned(r: Replication, collection: Collection[Any], keys: Sequence[Key]) -> list[Repair]:
     control, sides = await look_at(r, collection, keys)
     found = [difference_of(collection, key, sides[key], control) for key in keys]

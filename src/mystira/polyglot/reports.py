@@ -9,6 +9,7 @@ import msgspec
 
 from mystira.polyglot.differences import Difference, DifferenceClass
 from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.repair_plan import Plan
 from mystira.polyglot.store import Key
 
 PAGE = 200
@@ -91,6 +92,14 @@ class Reports(Protocol):
         self, run_id: str, after: Key | None = None, limit: int = PAGE, kind: DifferenceClass | None = None
     ) -> Sequence[Difference]:
         """Return the next differences of a run in the order of their keys."""
+        ...
+
+    async def keep_plan(self, plan: Plan) -> None:
+        """Keep the plan for a report's repair, in place of the one before; without the report nothing is kept."""
+        ...
+
+    async def plan(self, run_id: str) -> Plan | None:
+        """Return the plan that was kept last for a report."""
         ...
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from mystira.polyglot.differences import Difference, DifferenceClass
+from mystira.polyglot.repair_plan import Plan
 from mystira.polyglot.reports import PAGE, Report
 from mystira.polyglot.store import Key
 
@@ -14,6 +15,7 @@ class MemoryReports:
     def __init__(self) -> None:
         self._reports: dict[str, Report] = {}
         self._found: dict[str, dict[Key, Difference]] = {}
+        self._plans: dict[str, Plan] = {}
 
     async def put(self, report: Report) -> None:
         """Keep a report, or replace the one with its id."""
@@ -43,3 +45,12 @@ class MemoryReports:
         found = self._found.get(run_id, {})
         keys = sorted(key for key, one in found.items() if kind in (None, one.kind) and (after is None or key > after))
         return [found[key] for key in keys[:limit]]
+
+    async def keep_plan(self, plan: Plan) -> None:
+        """Keep the plan for a report's repair, in place of the one before; without the report nothing is kept."""
+        if plan.report in self._reports:
+            self._plans[plan.report] = plan
+
+    async def plan(self, run_id: str) -> Plan | None:
+        """Return the plan that was kept last for a report."""
+        return self._plans.get(run_id)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from mystira.polyglot.differences import Difference, DifferenceClass, FieldDifference
+from mystira.polyglot.repair_plan import Plan, plan_of_text
 from mystira.polyglot.reports import PAGE, Progress, Report, RunKind
 from mystira.polyglot.store import Key
 from mystira.polyglot.stores.postgres.connections import Connections
@@ -51,6 +52,9 @@ _PAGES = {
     for after in _AFTER
     for of_kind in _OF_KIND
 }
+
+_KEEP_PLAN = "UPDATE polyglot.verification SET plan = $2 WHERE run_id = $1"
+_PLAN = "SELECT plan FROM polyglot.verification WHERE run_id = $1"
 
 _text = msgspec.json.Encoder()
 _fields = msgspec.json.Decoder(tuple[FieldDifference, ...])
@@ -111,6 +115,17 @@ class PostgresReports:
             statement = _PAGES[after is not None, kind is not None]
             rows = await connection.fetch(statement, run_id, partition, id, kind, limit)
         return [_difference(row) for row in rows]
+
+    async def keep_plan(self, plan: Plan) -> None:
+        """Keep the plan for a report's repair, in place of the one before; without the report nothing is kept."""
+        async with self._connections.connection(writes=True) as connection:
+            await connection.execute(_KEEP_PLAN, plan.report, _text.encode(plan).decode())
+
+    async def plan(self, run_id: str) -> Plan | None:
+        """Return the plan that was kept last for a report."""
+        async with self._connections.connection() as connection:
+            text = await connection.fetchval(_PLAN, run_id)
+        return None if text is None else plan_of_text(text.encode())
 
 
 def _report(row: Sequence[Any]) -> Report:
