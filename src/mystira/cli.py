@@ -30,8 +30,13 @@ app.command(content)
 cosmos = App(name="cosmos", help="The Cosmos DB that MYSTIRA_DOCUMENTS names.")
 app.command(migration)
 app.command(cosmos)
-# Loaded only when it is called for: it brings half of the platform with it.
+# Loaded only when they are called for: they bring half of the platform with them.
 app.command("mystira.migrating.commands:migrate", name="migrate", help="Move collections between the stores.")
+app.command("mystira.keeping.commands:backup", name="backup", help="Copy both stores and the media at one instant.")
+app.command("mystira.keeping.commands:restore", name="restore", help="Bring a backup back while nothing runs.")
+app.command(
+    "mystira.keeping.commands:upgrade", name="upgrade", help="Take the embedded PostgreSQL to its next version."
+)
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]
 

@@ -67,6 +67,9 @@ BY_CLOCK_S = {"shadow reads": 5.0, "backfill": 2.0, "dead letters": 2.0, "digest
 SAMPLES_S = 10.0
 PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
 
+RESTORING = "restoring"
+"""The file in the data folder that says that a restore has begun there, and has not ended."""
+
 Report = Callable[[str], None]
 
 
@@ -82,9 +85,14 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
     _make_folder(settings.data, "MYSTIRA_DATA=/path/to/folder")
     if isinstance(settings.documents, Path):
         _make_folder(settings.documents.parent, "MYSTIRA_DOCUMENTS=sqlite:///path/to/file")
+    if (settings.data / RESTORING).exists():
+        raise DataUnusable(
+            reason=f"A restore into {settings.data} did not finish. Repeat it: mystira restore FOLDER --replace"
+        )
     key = secret_key(settings)
     collections = collections_of(settings)
     attached = await attach(settings.data, report) if settings.relational == "embedded" else None
+    kept_alive = asyncio.create_task(attached.keep_alive(report)) if attached else None
     try:
         dsn = attached.dsn if attached else settings.relational
         await migrate(dsn, MIGRATIONS, report)
@@ -97,6 +105,9 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
         finally:
             await relational.close()
     finally:
+        if kept_alive is not None:
+            kept_alive.cancel()
+            await asyncio.gather(kept_alive, return_exceptions=True)
         if attached is not None:
             await attached.release()
 

@@ -73,6 +73,36 @@ def test_the_first_starts_it_others_join_and_the_last_one_stops_it(data: Path) -
     assert running_pid(home) is None
 
 
+async def test_whoever_is_attached_starts_it_again_when_it_was_killed(data: Path) -> None:
+    told: list[str] = []
+    first, second = await attach(data, told.append), await attach(data, told.append)
+    watching = [asyncio.create_task(held.keep_alive(told.append, every_s=0.05)) for held in (first, second)]
+    pid = running_pid(first.home)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    give_up_at = time.monotonic() + 60
+    while (again := running_pid(first.home)) in (None, pid) or not await can_connect(first.dsn):
+        assert time.monotonic() < give_up_at
+        await asyncio.sleep(0.05)
+    assert again is not None
+    assert len([line for line in told if "died" in line]) == 1
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
+    await first.release()
+    await second.release()
+    assert running_pid(first.home) is None
+
+
+async def can_connect(dsn: str) -> bool:
+    try:
+        connection = await asyncpg.connect(dsn)
+    except (OSError, asyncpg.PostgresError):
+        return False
+    await connection.close()
+    return True
+
+
 @pytest.mark.parametrize("turn", range(3))
 def test_many_that_start_at_once_share_one(data: Path, turn: int) -> None:
     holders = [hold(data) for _ in range(4)]

@@ -234,6 +234,9 @@ def test_every_command_that_the_documents_name_exists() -> None:
         "content schema",
         "migration new",
         "migrate",
+        "backup",
+        "restore",
+        "upgrade",
         "cosmos-emulator",
     }
     for name in ("README.md", "ARCHITECTURE.md"):

@@ -95,6 +95,13 @@ async def migrate(dsn: str, folder: Path, report: Callable[[str], None]) -> None
     await asyncio.to_thread(_alembic, dsn, folder, "upgrade", "head")
 
 
+async def upgrade_to(dsn: str, folder: Path, revision: str) -> None:
+    """Bring an empty database to this very revision; SchemaTooNew when this version does not know it."""
+    if revision not in revisions(folder):
+        raise SchemaTooNew(found=revision, known=revisions(folder)[-1])
+    await asyncio.to_thread(_alembic, dsn, folder, "upgrade", revision)
+
+
 async def downgrade(dsn: str, folder: Path, revision: str) -> None:
     """Take the database back to a revision ("base" for before the first)."""
     await asyncio.to_thread(_alembic, dsn, folder, "downgrade", revision)

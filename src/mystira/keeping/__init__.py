@@ -1,0 +1,1 @@
+"""What an operator does to keep the data: backups, restores, upgrades."""

@@ -1,0 +1,1 @@
+"""Backups of both stores at one instant; docs/backups.md tells the format and why nothing is lost."""
