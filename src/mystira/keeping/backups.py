@@ -186,14 +186,15 @@ async def _note(dsn: str, folder: Path, backup: Backup, actor: str, why: str) ->
     details = {"folder": str(folder), "manifest": backup.sha256}
     relational = await open_postgres(dsn, COLLECTIONS, connections=1)
     try:
-        for led in backup.led:
+        standing = {led.collection: led.n for led in backup.led}
+        for collection in COLLECTIONS:
             told = Change(
-                collection=led.collection,
+                collection=collection.name,
                 verb=VERB,
                 actor=actor,
                 why=why,
                 at=backup.taken_at,
-                n=led.n,
+                n=standing.get(collection.name, 1),
                 after=backup.sha256,
                 details=details,
             )
