@@ -25,11 +25,11 @@ from mystira.polyglot.stores.postgres.embedded.lease import Attached
 from mystira.polyglot.stores.postgres.schema import create_table, migrate
 from tests.chaos.fleet import POSTGRES, ROLES, ROOT, Fleet, kill_postgres, quiet
 from tests.chaos.proxy import SOCKET, Proxy
-from tests.chaos.verdict import broken, flips, promises, settle
+from tests.chaos.verdict import CUT_OVER, ROLLBACK, broken, promises, settle, verbs
 from tests.chaos.world import COLLECTIONS, Opened, Place, open_both
 
 DROPPED_SHARE = 0.02
-FLIPS_MIN = 4
+FLIPS_MIN = 2
 GUARD_S = 120.0
 
 
@@ -159,7 +159,7 @@ async def _is_enough(wanted: Wanted, began: float, fleet: Fleet, opened: Opened)
     # Whatever is missing needs a little more room: a move that is disturbed all the time never ends.
     fleet.calm = 1.0 + lasted / wanted.seconds
     with contextlib.suppress(StoreError):
-        enough = (await flips(opened.r))["flip"] >= FLIPS_MIN
+        enough = not _too_few(await verbs(opened.r))
         return enough and fleet.killed[POSTGRES] >= wanted.kills and all(fleet.killed[role] for role in ROLES)
     return False
 
@@ -176,14 +176,14 @@ async def _judge(
     settled_s = time.monotonic() - peace_at
     await fleet.stop_all()
     found += await broken(opened.r, place)
-    verbs = await flips(opened.r)
+    done = await verbs(opened.r)
     await opened.close()
-    found += fleet.crashed + _too_tame(wanted, verbs, fleet)
+    found += fleet.crashed + _too_few(done) + _too_tame(wanted, fleet)
     return Outcome(
         wanted=wanted,
         seconds=raged_s,
         acknowledged=promises(place).count,
-        verbs=verbs,
+        verbs=done,
         killed=fleet.killed,
         commits=proxy.commits,
         dropped=proxy.dropped,
@@ -197,10 +197,12 @@ def _directly(place: Place, attached: Attached) -> Place:
     return msgspec.structs.replace(place, dsn=attached.dsn)
 
 
-def _too_tame(wanted: Wanted, verbs: "Counter[str]", fleet: Fleet) -> list[str]:
+def _too_few(done: "Counter[str]") -> list[str]:
+    return [f"only {done[verb]} of {verb}" for verb in (CUT_OVER, ROLLBACK) if done[verb] < FLIPS_MIN]
+
+
+def _too_tame(wanted: Wanted, fleet: Fleet) -> list[str]:
     found = [f"no {role} was killed" for role in ROLES if not fleet.killed[role]]
-    if verbs["flip"] < FLIPS_MIN:
-        found.append(f"only {verbs['flip']} flips")
     if fleet.killed[POSTGRES] < wanted.kills:
         found.append(f"PostgreSQL was killed {fleet.killed[POSTGRES]} times only")
     return found

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from random import Random
@@ -17,6 +18,9 @@ from mystira.polyglot.stores.postgres.embedded.server import running_pid
 ROOT = Path(__file__).parents[2]
 ROLES = {"writer": 3, "follower": 2, "bus": 2, "relay": 2, "backfill": 1, "coordinator": 1}
 POSTGRES = "postgres"
+START_S = 1.5
+"""How long a process takes to start where nothing else runs."""
+SLOWNESS_MAX = 4.0
 
 
 class Fleet:
@@ -31,6 +35,8 @@ class Fleet:
         self._random = random
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._born = 0
+        self._born_at: dict[str, float] = {}
+        self._start_s = 0.0
         self.killed: Counter[str] = Counter()
         self.crashed: list[str] = []
         self.calm = 1.0
@@ -40,6 +46,8 @@ class Fleet:
         for role, number in ROLES.items():
             for _ in range(number):
                 self.spawn(role)
+        # All at once they take longer than one that is started again.
+        self._born_at.clear()
 
     def spawn(self, role: str) -> None:
         """Start one process; every one has a name of its own, so that no token is ever written twice."""
@@ -47,6 +55,7 @@ class Fleet:
         name = f"{role}{self._born}"
         with (self._folder / "processes.log").open("ab") as log:
             command = [sys.executable, "-m", "tests.chaos.workers", role, name, str(self._place)]
+            self._born_at[name] = time.monotonic()
             self._running[name] = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
     async def kill_often(self) -> None:
@@ -55,11 +64,19 @@ class Fleet:
             # A move takes seconds: whoever coordinates is spared every other time, so that some come to their end.
             roles = [role for role in ROLES if role != "coordinator" or turn % 2 == 0]
             for role in self._random.sample(roles, len(roles)):
-                await asyncio.sleep(self._random.uniform(0.2, 1.2) * self.calm)
+                await asyncio.sleep(self._random.uniform(0.2, 1.2) * self.calm * self._slowness())
                 self._note_crashes()
                 if self._kill(role):
                     await asyncio.sleep(self._random.choice((0.0, 0.3)))
                     self.spawn(role)
+
+    def _slowness(self) -> float:
+        """How much longer than on an idle machine it takes to start: who is killed sooner than that never works."""
+        for name, born_at in list(self._born_at.items()):
+            if (self._folder / "at work" / name).exists():
+                del self._born_at[name]
+                self._start_s += ((time.monotonic() - born_at) - self._start_s) / 4
+        return min(max(1.0, self._start_s / START_S), SLOWNESS_MAX)
 
     def _of(self, role: str) -> list[str]:
         return [name for name in self._running if name.rstrip("0123456789") == role]

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NamedTuple
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Control, State
+from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.equality import is_caught_up, is_equal
 from mystira.polyglot.journal import LetterFilter
 from mystira.polyglot.phases import Phase
@@ -15,10 +15,12 @@ from mystira.polyglot.problem import Problem
 from mystira.polyglot.query import EVERYTHING
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
+from mystira.polyglot.transition import FLIP
 from tests.chaos.workers import step_to
 from tests.chaos.world import COLLECTIONS, HEARD, SHEETS, Heard, Place, Sheet
 
 SETTLE_S_MAX = 150.0
+CUT_OVER, ROLLBACK = "cut-over", "rollback"
 DUAL = (Phase.DUAL_WRITE_COSMOS_READ, Phase.DUAL_WRITE_POSTGRES_READ)
 NEAREST = {Phase.COSMOS_ONLY: DUAL[0], Phase.POSTGRES_ONLY: DUAL[1]}
 
@@ -96,10 +98,16 @@ async def broken(r: Replication, place: Place) -> list[str]:
     return found + lost(promises(place), sheets) + misheard(sheets, heard)
 
 
-async def flips(r: Replication) -> Counter[str]:
-    """Count what was done to the control rows."""
+async def verbs(r: Replication) -> Counter[str]:
+    """Count what was done to the control rows; flips by where they led."""
     changes = [change for collection in COLLECTIONS for change in await r.journal.history(collection.name, 9_999)]
-    return Counter(change.verb for change in changes)
+    return Counter(_verb(change) for change in changes)
+
+
+def _verb(change: Change) -> str:
+    if change.verb != FLIP:
+        return change.verb
+    return ROLLBACK if change.after.startswith(DUAL[0]) else CUT_OVER
 
 
 async def _led(r: Replication, collection: Collection[Any]) -> dict[str, Record]:

@@ -1,7 +1,6 @@
 """The processes that are killed: `python -m tests.chaos.workers ROLE NAME PLACE`."""
 
 import asyncio
-import contextlib
 import ctypes
 import itertools
 import logging
@@ -161,16 +160,25 @@ async def coordinate(opened: Opened, place: Place, name: str) -> None:
 
 
 async def _walk(opened: Opened, collection: Collection[Any]) -> None:
-    onward = opened.random.random() < 0.5
     while True:
-        # Trouble of any kind is what this is about: the next try starts from what the control row says.
-        with contextlib.suppress(Problem):
+        try:
+            onward = await _is_onward(opened.r, collection)
             row = await opened.r.row(collection)
-            at = PHASES.index(row.phase)
-            onward = (onward or at == 0) and at < len(PHASES) - 1
-            await step_to(opened.r, collection, row, PHASES[at + (1 if onward else -1)])
+            await step_to(opened.r, collection, row, PHASES[PHASES.index(row.phase) + (1 if onward else -1)])
+        except Problem as problem:
+            # Trouble of any kind is what this is about: the next try starts from what the control row says.
+            print(f"{opened.r.name} with {collection.name}: {type(problem).__name__}: {problem}", flush=True)
         # One of them lingers, so that the other is met in every phase.
         await asyncio.sleep(opened.random.random() * (1.5 if collection is HEARD else 0.8))
+
+
+async def _is_onward(r: Replication, collection: Collection[Any]) -> bool:
+    """Whoever takes over from one that was killed insists: on to the end where the collection was not last."""
+    for change in await r.journal.history(collection.name, verb="step"):
+        phase = change.after.split("/")[0]
+        if phase in (PHASES[0], PHASES[-1]):
+            return phase == PHASES[0]
+    return True
 
 
 async def step_to(r: Replication, collection: Collection[Any], row: Control, target: Phase) -> Control:

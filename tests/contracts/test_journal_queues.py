@@ -53,6 +53,15 @@ async def tasks(store: RelationalStore, limit: int = 100, *, at_s: float = 0, na
     return await store.journal.relay_claim(limit, NOW + timedelta(seconds=at_s), 30, name)
 
 
+async def test_who_drains_takes_tasks_that_a_dead_relay_has_leased(relational: RelationalStore) -> None:
+    await written(relational, "a", "b")
+    leased = await tasks(relational)
+    assert len(leased) == 2 and await tasks(relational) == []
+    assert await relational.journal.relay_claim(9, NOW, None, BRIEFS.name) == leased
+    # It has not shortened, lengthened, or ended their lease.
+    assert await tasks(relational, at_s=29) == [] and len(await tasks(relational, at_s=31)) == 2
+
+
 async def written(store: RelationalStore, *ids: str) -> Control:
     """Documents follow, and these keys were written once."""
     control = await begin(store, REVERSED)

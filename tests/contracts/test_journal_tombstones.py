@@ -2,11 +2,13 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
+from mystira.polyglot.control import Control
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import RelationalStore, RelayTask, Tombstone
-from mystira.polyglot.store import Conflict, Key
+from mystira.polyglot.store import Conflict, Key, Record
 from tests.contracts.journals import (
     COSMOS,
     DUAL,
@@ -25,7 +27,7 @@ from tests.contracts.journals import (
     note_of,
     told,
 )
-from tests.contracts.sample import BRIEFS, SAMPLES, Sample, record_of, tombstone_of
+from tests.contracts.sample import BRIEFS, SAMPLES, Brief, Sample, record_of, tombstone_of
 
 pytestmark = pytest.mark.anyio
 A, B = Key("a", "a"), Key("b", "b")
@@ -138,3 +140,40 @@ async def test_a_copy_that_is_being_filled_takes_in_whatever_lives(relational: R
     before = await begin(relational, COSMOS, purged=9)
     await flip(relational, before, COSMOS, copying=True, complete=False)
     assert counts(await merge(relational, brief(1, "old"))) == {"applied": 1}
+
+
+async def left_alone(relational: RelationalStore) -> Control:
+    """Documents lead alone again; their rows have stayed: one that lives, one that is a tombstone."""
+    dual = await begin(relational, DUAL)
+    await merge(relational, brief(3, "b", id="b"), gone(2))
+    return await flip(relational, dual, COSMOS, copying=False, complete=False)
+
+
+async def rows_of(relational: RelationalStore) -> list[Record]:
+    return [row for row in await relational.scan(BRIEFS, None, 9) if isinstance(row, Record)]
+
+
+async def test_rows_are_retired_that_are_exactly_what_was_archived_and_come_back(relational: RelationalStore) -> None:
+    control = await left_alone(relational)
+    before = await rows_of(relational)
+    other = msgspec.structs.replace(before[1], entity=Brief(id="b", note="another"))
+    journal = relational.journal
+    assert await journal.retire_rows(BRIEFS, [before[0], other], control.n) == 1
+    assert await rows_of(relational) == [before[1]]
+    assert await journal.retire_rows(BRIEFS, before, control.n) == 1
+    assert await journal.restore_rows(BRIEFS, before, control.n) == 2
+    assert await journal.restore_rows(BRIEFS, [before[0], other], control.n) == 0
+    assert await rows_of(relational) == before
+
+
+async def test_rows_that_are_kept_are_not_retired(relational: RelationalStore) -> None:
+    control = await left_alone(relational)
+    before = await rows_of(relational)
+    with pytest.raises(Conflict):
+        await relational.journal.retire_rows(BRIEFS, before, control.n + 1)
+    for phase, more in ((COSMOS, {"copying": True}), (DUAL, {}), (REVERSED, {}), (POSTGRES, {"copying": False})):
+        control = await flip(relational, control, phase, **more)
+        for act in (relational.journal.retire_rows, relational.journal.restore_rows):
+            with pytest.raises(Conflict):
+                await act(BRIEFS, before, control.n)
+    assert await rows_of(relational) == before

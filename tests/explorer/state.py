@@ -6,7 +6,9 @@ wait for silence ends, every lease that was asked for before that wait began has
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
+
+import msgspec
 
 from mystira.polyglot.control import Control, copy_may_become
 from mystira.polyglot.entity import Entity, Stamp
@@ -54,7 +56,14 @@ Entries = frozenset[tuple[int, int]]
 """Writers by number, each with the n under which it entered the roster, or stood down."""
 
 
-class Actor(NamedTuple):
+class Part(msgspec.Struct, frozen=True, gc=False):
+    """Like a named tuple, and several times as fast where millions are made."""
+
+    def _replace(self, **changes: Any) -> Self:
+        return msgspec.structs.replace(self, **changes)
+
+
+class Actor(Part, frozen=True, gc=False):
     """A coordinator or a writer: at which await it stands, and what it holds in its hands there.
 
     `row` is the control row it read, `mine` the control state it wants, `copy` the copy it read; `fresh` tells whether
@@ -83,7 +92,7 @@ class Actor(NamedTuple):
         )
 
 
-class Relay(NamedTuple):
+class Relay(Part, frozen=True, gc=False):
     """The relay's hands: the document it read, or the row it is about to write over it."""
 
     at: str = "idle"
@@ -92,15 +101,15 @@ class Relay(NamedTuple):
     fresh: bool = False
 
 
-class State(NamedTuple):
+class State(Part, frozen=True, gc=False):
     """Everything. `fed`: the feed has passed the document as it is now. `task`: the relay's outbox holds the key.
 
-    `before` is the copy that a lagging replica still shows.
+    `before` is the copy that a lagging replica still shows; None where none lags.
     """
 
     row: Control
     copy: Control
-    before: Control
+    before: Control | None
     coordinators: tuple[Actor, ...]
     writers: tuple[Actor, ...]
     up: bool = True
@@ -128,7 +137,8 @@ def first_state(world: World) -> State:
         Actor(left=writes, believes=world.phase.leader, entered=int(world.entered)) for writes in world.writes
     )
     roster = frozenset((w, 1) for w in range(len(writers)) if world.entered)
-    return State(control, control, control, coordinators, writers, relays=(Relay(),) * world.relays, roster=roster)
+    before = control if world.stale else None
+    return State(control, control, before, coordinators, writers, relays=(Relay(),) * world.relays, roster=roster)
 
 
 def with_coordinator(s: State, c: int, actor: Actor) -> State:
@@ -145,7 +155,7 @@ def with_relay(s: State, number: int, relay: Relay) -> State:
 
 def copies(world: World, s: State) -> tuple[tuple[Control, bool], ...]:
     """What a read of the copy may show, and whether it is what stands (control.read_copy)."""
-    if world.stale and s.before != s.copy:
+    if s.before is not None and s.before != s.copy:
         return (s.copy, True), (s.before, False)
     return ((s.copy, True),)
 
@@ -154,7 +164,7 @@ def copy_written(s: State, control: Control) -> State:
     """Replace the copy by If-Match (control.write_copy): what anybody else read of it before matches no more."""
     return s._replace(
         copy=control,
-        before=s.copy if control != s.copy else s.before,
+        before=s.copy if s.before is not None and control != s.copy else s.before,
         coordinators=tuple(a._replace(fresh=False) if a.fresh else a for a in s.coordinators),
         writers=tuple(a._replace(fresh=False) if a.fresh and a.sent is None else a for a in s.writers),
     )

@@ -69,6 +69,8 @@ def _carry_out(verb: str, documents: str, dsn: str, folder: Path, at: int) -> No
         (SqliteDocuments, "remove"),
         (SqliteDocuments, "write"),
         (PostgresJournal, "note"),
+        (PostgresJournal, "retire_rows"),
+        (PostgresJournal, "restore_rows"),
     ):
         setattr(owner, name, dying(getattr(owner, name)))
     asyncio.run(carry_out(verb, documents, dsn, folder))

@@ -5,13 +5,14 @@ import hashlib
 import json
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
 
 from mystira.polyglot.certificate import NotGenuine, as_json, read_certificate, refuse_gaps, sealed
 from mystira.polyglot.control import Change, State, control_of, heal_copy, read_copy
-from mystira.polyglot.cutover import GateClosed, Orders, cut_over, plan_move, roll_back
+from mystira.polyglot.cutover import NEAR, GateClosed, Orders, cut_over, plan_move, roll_back
 from mystira.polyglot.drains import DrainWatch, hear_writers
 from mystira.polyglot.gates import GATES, UnknownGate, closed, look_at_gates
 from mystira.polyglot.journal import DeadLetter, LetterKind
@@ -25,7 +26,17 @@ from mystira.polyglot.store import Held, Key, OutcomeUnknown, Stamp
 from mystira.polyglot.transition import TransitionAborted, certificates_of
 from mystira.polyglot.verify import Scrutiny
 from tests.polyglot.counting import COUNTERS, Counter, Rig, raise_counter
-from tests.polyglot.moving import DUAL, QUICK, REVERSED, SOMEBODY, Process, assert_equal, documents_of, tended
+from tests.polyglot.moving import (
+    DUAL,
+    QUICK,
+    REVERSED,
+    SOMEBODY,
+    Process,
+    assert_equal,
+    documents_of,
+    real_clock,
+    tended,
+)
 from tests.polyglot.test_phases import Writers
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +80,39 @@ async def test_cut_over_and_rollback_under_load_lose_nothing_and_leave_a_chain_o
     chain = await certificates_of(dual.r, COUNTERS)
     assert len(chain) == 6
     refuse_gaps(chain)
+
+
+async def test_a_rollback_delivers_what_waits_before_anybody_is_held_whoever_has_leased_it(
+    rig: Rig, dual: Process
+) -> None:
+    await cut_over(dual.r, COUNTERS, orders=NO_BACKUP, **SOMEBODY)
+    ids = [f"many{number}" for number in range(120)]
+    for id in ids:
+        await dual.works.run(raise_counter, kind=Counter, id=id, by=1)
+    # A relay that took half of it and died.
+    assert len(await rig.postgres.journal.relay_claim(60, real_clock(), 600.0, COUNTERS.name)) == 60
+    waiting: list[int] = []
+
+    class Journal:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(rig.postgres.journal, name)
+
+        async def change(self, before: Any, after: Any, change: Any, **named: Any) -> None:
+            waiting.append((await self.relay_pending(before.id)).waiting)
+            await rig.postgres.journal.change(before, after, change, **named)
+
+    class Relational:
+        journal = Journal()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(rig.postgres, name)
+
+    r: Any = dual.r._replace(relational=Relational())
+    certificate = await roll_back(r, COUNTERS, orders=NO_BACKUP, **SOMEBODY)
+    assert certificate.after == DUAL and waiting[0] < NEAR
+    await dual.settle()
+    assert set(ids) <= (await documents_of(rig, COUNTERS)).keys()
+    await assert_equal(rig, COUNTERS)
 
 
 async def test_writers_that_answer_are_not_waited_out(rig: Rig) -> None:

@@ -1,16 +1,14 @@
-"""Retires the documents of a collection that PostgreSQL leads alone, and can bring them back.
+"""Retires the copy of a collection that nobody keeps any more, and can bring it back.
 
-They are archived first, and the archive is read back; then each document is removed that stands in it exactly as it is,
-by If-Match. Whoever removes looks every lease whether PostgreSQL still leads alone, and coming back waits out such a
-lease before the relay fills the documents anew. A crash at any step is finished by the next run with the same folder.
+In PostgresOnly that are its documents; in CosmosOnly, after a rollback, its rows. The copy is archived first, and the
+archive is read back; then what stands in it exactly as it is gets removed (`oldcopies.py`). A crash at any step is
+finished by the next run with the same folder.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from mystira.polyglot.archivefiles import (
     MANIFEST,
@@ -26,38 +24,18 @@ from mystira.polyglot.archivefiles import (
 )
 from mystira.polyglot.backfill import DONE
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Change, Control, State
-from mystira.polyglot.entity import Stamp
-from mystira.polyglot.envelope import from_document, to_document
-from mystira.polyglot.equality import is_caught_up
-from mystira.polyglot.phases import Phase
+from mystira.polyglot.control import Change, Control
+from mystira.polyglot.oldcopies import NotRetirable, OldCopy, line_of, old_copy, record_of
 from mystira.polyglot.problem import Kind, Problem
-from mystira.polyglot.relay import as_relayed
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.store import Conflict, Key, OutcomeUnknown, Record, Throttled, Unreadable
-from mystira.polyglot.walking import every_page
+from mystira.polyglot.store import Incoming, Record, Unreadable
+from mystira.polyglot.transition import wait_for_silence
 
-T = TypeVar("T")
-
-TOGETHER = 16
 COMPLETE = "complete"
 
 
-class NotRetirable(Problem):
-    """The documents of {collection} can be neither archived nor restored now: {reason}. Nothing was changed."""
-
-    kind = Kind.CONFLICT
-
-
-class LedElsewhere(Problem):
-    """{collection} left PostgresOnly while this was under way, so it was stopped. The archive in {folder} is whole, and
-    what is missing among the documents is being filled anew."""
-
-    kind = Kind.CONFLICT
-
-
-class DocumentsLeft(Problem):
-    """{left} documents of {collection} have changed since the archive in {folder} was made, so they were left. Repeat
+class CopyLeft(Problem):
+    """{left} {holds} of {collection} have changed since the archive in {folder} was made, so they were left. Repeat
     this with an empty folder to archive them as well."""
 
     kind = Kind.CONFLICT
@@ -72,83 +50,80 @@ async def complete(
     why: str,
     part_bytes: int = PART_BYTES_MAX,
 ) -> Manifest:
-    """Archive the documents of a collection in PostgresOnly to this folder, then remove them; return what was archived.
+    """Archive the old copy of a collection to this folder, then remove it; return what was archived.
 
-    A folder that holds the archive already is gone on with; repeating it changes nothing.
+    That are the documents in PostgresOnly, and the rows in CosmosOnly. A folder that holds the archive already is gone
+    on with; repeating it changes nothing.
     """
-    row = await _retirable(r, collection)
+    row, old = await _retirable(r, collection, folder)
     with holding(folder, make=True):
         manifest = await asyncio.to_thread(read_manifest, folder)
         if manifest is None:
-            # What is still to be heard would be pruned afterwards, and then is not what was archived.
-            await _heard(r, collection)
-            manifest = await _archive(r, collection, row, folder, part_bytes)
-        await _verified(collection, folder, manifest)
-        await _heard(r, collection)
-        archived = f"archive {manifest.documents} documents"
+            await _settled(collection, old)
+            manifest = await _archive(r, collection, row, old, folder, part_bytes)
+        await _verified(collection, old, folder, manifest)
+        await _settled(collection, old)
+        archived = f"archive {manifest.documents} {old.holds}"
         if not await _is_on_record(r, archived, manifest):
             await _note(r, row, archived, manifest, actor, why)
-        gone = await _each(r, collection, folder, manifest, _remove)
-        left = await _left(r, collection)
+        # A process that has not heard yet of the step to this phase may still read what goes.
+        await wait_for_silence(r)
+        gone = await _each(folder, manifest, old.remove)
+        left = sum([len(page) async for page in old.pages()])
         if left:
-            raise DocumentsLeft(collection=collection.name, left=left, folder=folder)
+            raise CopyLeft(collection=collection.name, left=left, holds=old.holds, folder=folder)
     if gone or not await _is_on_record(r, COMPLETE, manifest):
         await _note(r, row, COMPLETE, manifest, actor, why)
     return manifest
 
 
 async def restore_archive(r: Replication, collection: Collection[Any], folder: Path, *, actor: str, why: str) -> int:
-    """Make every archived document anew that is absent and still has its row; return how many.
+    """Make anew what was archived, is absent, and has not been purged in the other store; return how many.
 
-    Only in PostgresOnly, where nobody reads them: going back to DualWritePostgresRead brings them up to date.
+    Only in the phase in which it was retired, where nobody reads it: the next phase brings it up to date.
     """
-    row = await _retirable(r, collection)
+    row, old = await _retirable(r, collection, folder)
     with holding(folder):
         manifest = await asyncio.to_thread(read_manifest, folder)
         if manifest is None:
             raise ArchiveDamaged(part=MANIFEST, folder=folder, reason="it is missing")
-        await _verified(collection, folder, manifest)
-        made = await _each(r, collection, folder, manifest, _make)
-    await _note(r, row, f"restore {made} documents", manifest, actor, why)
+        await _verified(collection, old, folder, manifest)
+        made = await _each(folder, manifest, old.make)
+    await _note(r, row, f"restore {made} {old.holds}", manifest, actor, why)
     return made
 
 
-async def _retirable(r: Replication, collection: Collection[Any]) -> Control:
+async def _retirable(r: Replication, collection: Collection[Any], folder: Path) -> tuple[Control, OldCopy]:
     row = await r.row(collection)
+    old = old_copy(r, collection, row, folder)
     job = await r.journal.backfill(collection.name)
-    reason = ""
-    if row.state is not State.OPEN:
-        reason = "it is on its way to another phase"
-    elif row.phase is not Phase.POSTGRES_ONLY:
-        reason = f"it is in {row.phase}, and its documents are needed in every phase but PostgresOnly"
-    elif job is not None and job.state != DONE:
-        reason = "its backfill is not done"
-    if reason:
-        raise NotRetirable(collection=collection.name, reason=reason)
-    return row
+    if job is not None and job.state != DONE:
+        raise NotRetirable(collection=collection.name, reason="its backfill is not done")
+    return row, old
 
 
-async def _heard(r: Replication, collection: Collection[Any]) -> None:
-    if not await is_caught_up(r, collection):
+async def _settled(collection: Collection[Any], old: OldCopy) -> None:
+    if not await old.is_settled():
         reason = "the follower has not read all of its documents yet; wait a moment and repeat"
         raise NotRetirable(collection=collection.name, reason=reason)
 
 
 async def _archive(
-    r: Replication, collection: Collection[Any], row: Control, folder: Path, part_bytes: int
+    r: Replication, collection: Collection[Any], row: Control, old: OldCopy, folder: Path, part_bytes: int
 ) -> Manifest:
     """Write all parts, read them back, and only then call it an archive."""
     writer = await asyncio.to_thread(PartsWriter, folder, part_bytes)
     tombstones = 0
     is_whole = False
     try:
-        async for page in every_page(r.documents, collection):
-            records = [_readable(collection, item.record) for item in page.items]
+        async for page in old.pages():
+            records = [_readable(collection, item) for item in page]
             tombstones += sum(record.deleted for record in records)
             await asyncio.to_thread(writer.add, [_safe_line(collection, record) for record in records])
         parts = await asyncio.to_thread(writer.finish)
         manifest = Manifest(
             collection=collection.name,
+            holds=old.holds,
             phase=row.phase,
             epoch=row.epoch,
             n=row.n,
@@ -166,138 +141,36 @@ async def _archive(
     return manifest
 
 
-def _readable(collection: Collection[Any], item: Record | Unreadable) -> Record:
+def _readable(collection: Collection[Any], item: Incoming) -> Record:
     if isinstance(item, Unreadable):
-        reason = f"its document {item.key.id} cannot be read ({item.error}); repair or remove that first"
+        reason = f"its record {item.key.id} cannot be read ({item.error}); repair or remove that first"
         raise NotRetirable(collection=collection.name, reason=reason)
     return item
 
 
 def _safe_line(collection: Collection[Any], record: Record) -> bytes:
-    line = _line(collection, record)
-    if from_document(collection, msgspec.json.decode(line), record.token) != record:
-        reason = f"its document {record.key.id} would not come back from an archive as it is"
+    line = line_of(collection, record)
+    if record_of(collection, line, record.token) != record:
+        reason = f"its record {record.key.id} would not come back from an archive as it is"
         raise NotRetirable(collection=collection.name, reason=reason)
     return line
 
 
-def _line(collection: Collection[Any], record: Record) -> bytes:
-    return msgspec.json.encode(to_document(collection, record))
-
-
-async def _verified(collection: Collection[Any], folder: Path, manifest: Manifest) -> None:
-    if manifest.collection != collection.name:
-        raise ArchiveDamaged(part=MANIFEST, folder=folder, reason=f"it is an archive of {manifest.collection}")
+async def _verified(collection: Collection[Any], old: OldCopy, folder: Path, manifest: Manifest) -> None:
+    found = f"{manifest.holds} of {manifest.collection}"
+    if found != f"{old.holds} of {collection.name}":
+        reason = f"it is an archive of the {found}, and {old.phase} is for the {old.holds} of {collection.name}"
+        raise ArchiveDamaged(part=MANIFEST, folder=folder, reason=reason)
     await asyncio.to_thread(verify, folder, manifest)
 
 
-class _Alone:
-    """Tells whether PostgreSQL still leads alone: asked once a lease, which counts from the start of the request."""
-
-    def __init__(self, r: Replication, collection: Collection[Any], folder: Path) -> None:
-        self._r = r
-        self._collection = collection
-        self._folder = folder
-        self._until = 0.0
-        self._now = asyncio.get_running_loop().time
-
-    async def check(self) -> None:
-        """Return while it does; the last thing to be awaited before a document is touched."""
-        while self._now() >= self._until:
-            until = self._now() + self._r.tempo.lease_s
-            row = await self._r.row(self._collection)
-            if (row.phase, row.state) != (Phase.POSTGRES_ONLY, State.OPEN):
-                raise LedElsewhere(collection=self._collection.name, folder=self._folder)
-            self._until = until
-
-
-Act = Callable[[Replication, Collection[Any], Sequence[bytes], _Alone], Awaitable[int]]
-
-
-async def _each(r: Replication, collection: Collection[Any], folder: Path, manifest: Manifest, act: Act) -> int:
-    """Act on all archived documents, some at a time; return how many were changed."""
-    alone = _Alone(r, collection, folder)
+async def _each(folder: Path, manifest: Manifest, act: Callable[[Sequence[bytes]], Awaitable[int]]) -> int:
+    """Act on all that was archived, some at a time; return how many were changed."""
     found = batches(folder, manifest)
     done = 0
     while (lines := await asyncio.to_thread(next, found, None)) is not None:
-        done += await act(r, collection, lines, alone)
+        done += await act(lines)
     return done
-
-
-async def _remove(r: Replication, collection: Collection[Any], lines: Sequence[bytes], alone: _Alone) -> int:
-    absent: list[tuple[Key, Stamp]] = []
-    done = await _some_together(lines, lambda line: _remove_one(r, collection, line, alone, absent))
-    if absent:
-        # The feed does not tell of a removal. Once the collection came back, it is counted by what the relay makes.
-        await alone.check()
-        await r.relational.digests.take_out(collection.name, absent)
-    return done
-
-
-async def _remove_one(
-    r: Replication, collection: Collection[Any], line: bytes, alone: _Alone, absent: list[tuple[Key, Stamp]]
-) -> bool:
-    archived = msgspec.json.decode(line)
-    kept = from_document(collection, archived, "")
-    try:
-        found = await r.documents.read(collection, kept.key)
-    except (ValueError, KeyError, TypeError):
-        # Somebody else wrote what cannot be read over it; that is not what was archived.
-        return False
-    if found is None:
-        absent.append((kept.key, kept.stamp))
-        return False
-    if msgspec.json.decode(_line(collection, found)) != archived:
-        return False
-    if not await _touch(r, alone, lambda: r.documents.remove(collection, found)):
-        return False
-    absent.append((kept.key, kept.stamp))
-    return True
-
-
-async def _make(r: Replication, collection: Collection[Any], lines: Sequence[bytes], alone: _Alone) -> int:
-    records = [from_document(collection, msgspec.json.decode(line), "") for line in lines]
-    standing = await r.journal.standing(collection, [record.key for record in records])
-    # Without a row its tombstone was purged since: nobody would ever bring such a document up to date.
-    wanted = [record for record in records if record.key in standing]
-    return await _some_together(wanted, lambda record: _make_one(r, collection, record, alone))
-
-
-async def _make_one(r: Replication, collection: Collection[Any], record: Record, alone: _Alone) -> bool:
-    return await _touch(r, alone, lambda: r.documents.write(collection, as_relayed(record), None))
-
-
-async def _touch(r: Replication, alone: _Alone, send: Callable[[], Awaitable[None]]) -> bool:
-    """Send one conditional write; False when the document is not what it was taken for."""
-    while True:
-        await alone.check()
-        try:
-            async with asyncio.timeout(r.tempo.request_s):
-                await send()
-        except Conflict:
-            return False
-        except Throttled as throttled:
-            await r.sleep(throttled.retry_after_s)
-        except TimeoutError as error:
-            raise OutcomeUnknown("no answer in time") from error
-        else:
-            return True
-
-
-async def _some_together(items: Sequence[T], act: Callable[[T], Awaitable[bool]]) -> int:
-    """Return for how many it did something; the first that fails ends it, once those begun with it have ended."""
-    done = 0
-    for start in range(0, len(items), TOGETHER):
-        results = await asyncio.gather(*map(act, items[start : start + TOGETHER]), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-            done += result
-    return done
-
-
-async def _left(r: Replication, collection: Collection[Any]) -> int:
-    return sum([len(page.items) async for page in every_page(r.documents, collection)])
 
 
 async def _is_on_record(r: Replication, verb: str, manifest: Manifest) -> bool:

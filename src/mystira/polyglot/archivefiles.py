@@ -49,11 +49,15 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive holds, and of which moment of its collection's life. `documents` counts the tombstones too."""
+    """What an archive holds, and of which moment of its collection's life. `documents` counts the tombstones too.
+
+    `holds` tells what was retired, "documents" or "rows"; a row is archived as the document that it would be.
+    """
 
     format: str = FORMAT
     version: int = VERSION
     collection: str
+    holds: str = "documents"
     phase: str
     epoch: int
     n: int

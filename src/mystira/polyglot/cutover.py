@@ -4,6 +4,8 @@ All that takes long happens before anybody is held: the gates are looked at, gho
 follower is brought up to date. Only then is the collection drained.
 """
 
+import math
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -13,18 +15,20 @@ from mystira.polyglot.certificate import Certificate, Gate
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State, heal_copy, next_n
 from mystira.polyglot.digesting import DigestKeeper
-from mystira.polyglot.equality import is_caught_up
-from mystira.polyglot.feed import FeedFollower
+from mystira.polyglot.feed import PAGE, FeedFollower
 from mystira.polyglot.gates import Limits, closed, look_at_gates
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.roster import read_roster, strike
+from mystira.polyglot.store import Conflict, OutcomeUnknown, Throttled, Unavailable
 from mystira.polyglot.transition import Terms, certificates_of, change_phase
 
 HOLD_S = 10.0
 REFUSED_MAX = 1_000
 CATCH_UP_ROUNDS = 50
+NEAR = 40
 ROLL_CALL_S = 0.25
 
 
@@ -99,6 +103,7 @@ def _steps(r: Replication, row: Control, orders: Orders) -> tuple[str, ...]:
             f"flip; or abort after {orders.hold_s:g} s, or {orders.refused_max} refused writes",
         )
     return (
+        "bring the documents up to date (nobody is held)",
         "drain: wait for every fenced write, new ones wait",
         "let the relay deliver all that waits",
         "compare both stores",
@@ -115,8 +120,7 @@ async def _move(
         if not plan.passes:
             reasons = "; ".join(f"{gate.name}: {gate.reason}. {gate.advice}".rstrip() for gate in closed(plan.gates))
             raise GateClosed(collection=collection.name, target=target, reasons=reasons)
-        if row.leader is Leader.DOCUMENTS:
-            await _rehearse(r, collection, row, actor, why)
+        await _rehearse(r, collection, row, actor, why)
         terms = Terms(deadline_s=orders.hold_s, refused_max=orders.refused_max, gates=plan.gates)
         await change_phase(r, collection, target, actor=actor, why=why, terms=terms)
     certificates = await certificates_of(r, collection, 1)
@@ -124,14 +128,44 @@ async def _move(
 
 
 async def _rehearse(r: Replication, collection: Collection[Any], row: Control, actor: str, why: str) -> None:
-    """Do without a hold what would take long with one: find out who is there, and read the feed to its end."""
-    if await read_roster(r.documents, row.id):
+    """Do without a hold what would take long with one: find out who is there, and carry over what waits."""
+    if row.leader is Leader.DOCUMENTS and await read_roster(r.documents, row.id):
         await _strike_ghosts(r, row, actor, why)
-    follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=None)
+    carry = _carrier(r, collection, row)
     keeper = DigestKeeper(r._replace(catalog=Catalog([collection])), lease_s=None)
     for _ in range(CATCH_UP_ROUNDS):
-        if not await follower.follow(collection) + await keeper.step() and await is_caught_up(r, collection):
+        try:
+            is_near = await carry()
+            await keeper.step()
+        except (Unavailable, Throttled, OutcomeUnknown, Conflict):
+            # Nobody is held, so a store that stumbles costs only time.
+            is_near = False
+            await r.sleep(ROLL_CALL_S)
+        if is_near:
             return
+
+
+def _carrier(r: Replication, collection: Collection[Any], row: Control) -> Callable[[], Awaitable[bool]]:
+    """Return what carries some over to the store that follows, and tells whether it will not come much nearer.
+
+    While people write there is always a little left; what is left is done while they are held.
+    """
+    if row.leader is Leader.DOCUMENTS:
+        follower = FeedFollower([collection], r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=None)
+
+        async def follow() -> bool:
+            return await follower.follow(collection) < PAGE
+
+        return follow
+    relay = ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock, lease_s=None)
+    left = [math.inf]
+
+    async def deliver() -> bool:
+        await relay.step(collection.name)
+        left.append((await r.journal.relay_pending(collection.name)).waiting)
+        return left[-1] < NEAR or left[-1] >= left[-2]
+
+    return deliver
 
 
 async def _strike_ghosts(r: Replication, row: Control, actor: str, why: str) -> None:

@@ -203,8 +203,10 @@ class Journal(Protocol):
         """Let a stream begin anew."""
         ...
 
-    async def relay_claim(self, limit: int, now: datetime, lease_s: float, name: str | None = None) -> list[RelayTask]:
-        """Lease due relay tasks, the longest waiting first."""
+    async def relay_claim(
+        self, limit: int, now: datetime, lease_s: float | None, name: str | None = None
+    ) -> list[RelayTask]:
+        """Lease due relay tasks, the longest waiting first; None takes them whoever has a lease, and leaves that."""
         ...
 
     async def relay_confirm(self, collection: Collection[Any], task: RelayTask, sent: Stamp) -> None:
@@ -244,6 +246,17 @@ class Journal(Protocol):
 
         Conflict unless the control row is OPEN at `n`, whoever leads.
         """
+        ...
+
+    async def retire_rows(self, collection: Collection[Any], archived: Sequence[Record], n: int) -> int:
+        """Remove the rows that are exactly what was archived, under the fence; return how many.
+
+        Conflict unless the control row is OPEN at `n` and the documents lead alone: nobody keeps the rows then.
+        """
+        ...
+
+    async def restore_rows(self, collection: Collection[Any], archived: Sequence[Record], n: int) -> int:
+        """Make the rows that are absent anew, under the same fence; return how many."""
         ...
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:

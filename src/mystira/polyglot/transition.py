@@ -228,7 +228,8 @@ async def _to_documents(move: _Move) -> Control:
     # Its change of the row has waited for every fenced write, so nobody has one on its way.
     r, collection, draining = move.r, move.collection, move.draining
     held_from = r.clock()
-    relay = ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock)
+    # Writers are held meanwhile, so it does not wait for whoever has leased a task: two relays do no harm.
+    relay = ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock, lease_s=None)
     comparison = Comparison(r, collection)
     await _until(move, lambda: _is_relayed(r, collection, relay, comparison))
     flipped = draining.opened(

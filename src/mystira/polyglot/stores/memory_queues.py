@@ -41,10 +41,11 @@ class Waiting(Generic[T]):
         self.claimed_until: datetime | None = None
         self.parked = False
 
-    def is_due(self, now: datetime) -> bool:
-        """Tell whether somebody may take it now."""
+    def is_due(self, now: datetime, *, leased: bool = False) -> bool:
+        """Tell whether somebody may take it now; or, `leased`, although somebody else has."""
         waits = self.next_try_at is not None and self.next_try_at > now
-        return not (self.parked or waits or (self.claimed_until is not None and self.claimed_until > now))
+        has_lease = self.claimed_until is not None and self.claimed_until > now
+        return not (self.parked or waits or (has_lease and not leased))
 
     def failed(self, next_try_at: datetime | None) -> None:
         """Count a failure; without a next time it is set aside."""
@@ -136,11 +137,15 @@ class MemoryQueues:
             range_id=move.range_id, continuation=move.continuation, caught_up=caught_up, moved_at=now
         )
 
-    async def relay_claim(self, limit: int, now: datetime, lease_s: float, name: str | None = None) -> list[RelayTask]:
-        """Lease due relay tasks, the longest waiting first."""
-        due = [w for (of, _), w in self.relay.items() if name in (None, of) and w.is_due(now)][:limit]
-        for waiting in due:
-            waiting.claimed_until = now + timedelta(seconds=lease_s)
+    async def relay_claim(
+        self, limit: int, now: datetime, lease_s: float | None, name: str | None = None
+    ) -> list[RelayTask]:
+        """Lease due relay tasks, the longest waiting first; None takes them whoever has a lease, and leaves that."""
+        mine = [waiting for (of, _), waiting in self.relay.items() if name in (None, of)]
+        due = [waiting for waiting in mine if waiting.is_due(now, leased=lease_s is None)][:limit]
+        if lease_s is not None:
+            for waiting in due:
+                waiting.claimed_until = now + timedelta(seconds=lease_s)
         return [msgspec.structs.replace(waiting.task, attempts=waiting.attempts) for waiting in due]
 
     async def relay_retry(self, task: RelayTask, error: str, next_try_at: datetime | None) -> None:

@@ -21,6 +21,7 @@ from mystira.polyglot.store import Conflict, Incoming, Key, Record, Refused
 from mystira.polyglot.stores.documents import can_exist, payload_of
 from mystira.polyglot.stores.memory_digests import MemoryDigests
 from mystira.polyglot.stores.memory_merging import Row, Tally, first_event, letter_of, newest_of, version_of
+from mystira.polyglot.stores.memory_oldrows import restore_rows, retire_rows
 from mystira.polyglot.stores.memory_queues import MemoryQueues
 from mystira.polyglot.stores.memory_reports import MemoryReports
 from mystira.polyglot.values import is_storable, refuse_unstorable
@@ -115,6 +116,14 @@ class MemoryRelational(MemoryQueues):
     async def controls(self) -> Sequence[Control]:
         """Return every control row there is."""
         return list(self.control_of.values())
+
+    async def retire_rows(self, collection: Collection[Any], archived: Sequence[Record], n: int) -> int:
+        """Remove the rows that are exactly what was archived, under the fence; return how many."""
+        return retire_rows(self._rows(collection), self.control_of.get(collection.name), archived, n)
+
+    async def restore_rows(self, collection: Collection[Any], archived: Sequence[Record], n: int) -> int:
+        """Make the rows that are absent anew, under the same fence; return how many."""
+        return restore_rows(self._rows(collection), self.control_of.get(collection.name), archived, n)
 
     async def unchecked_constraints(self, collection: Collection[Any]) -> Sequence[str]:
         """Return nothing: what is declared holds here from the beginning."""

@@ -21,7 +21,7 @@ from mystira.polyglot.journal import (
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Incoming, Key, Record
-from mystira.polyglot.stores.postgres import backfills, controls, letters, outbox, positions, relay, tombstones
+from mystira.polyglot.stores.postgres import backfills, controls, letters, oldrows, outbox, positions, relay, tombstones
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.copying import Copies
 from mystira.polyglot.stores.postgres.fenced import Fenced
@@ -126,8 +126,10 @@ class PostgresJournal:
         """Let a stream begin anew."""
         await positions.forget_positions(self._connections, name, stream)
 
-    async def relay_claim(self, limit: int, now: datetime, lease_s: float, name: str | None = None) -> list[RelayTask]:
-        """Lease due relay tasks, the longest waiting first."""
+    async def relay_claim(
+        self, limit: int, now: datetime, lease_s: float | None, name: str | None = None
+    ) -> list[RelayTask]:
+        """Lease due relay tasks, the longest waiting first; None takes them whoever has a lease, and leaves that."""
         return await relay.claim(self._connections, limit, now, lease_s, name)
 
     async def relay_confirm(self, collection: Collection[Any], task: RelayTask, sent: Stamp) -> None:
@@ -168,6 +170,14 @@ class PostgresJournal:
         Conflict unless the control row is OPEN at `n`, whoever leads.
         """
         return await tombstones.remove_tombstone(self._connections, self._rows[collection.name], key, stamp, n)
+
+    async def retire_rows(self, collection: Collection[Any], archived: Sequence[Record], n: int) -> int:
+        """Remove the rows that are exactly what was archived, under the fence; return how many."""
+        return await oldrows.retire(self._connections, self._rows[collection.name], archived, n)
+
+    async def restore_rows(self, collection: Collection[Any], archived: Sequence[Record], n: int) -> int:
+        """Make the rows that are absent anew, under the same fence; return how many."""
+        return await oldrows.restore(self._connections, self._rows[collection.name], archived, n)
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
         """Return dead letters, the oldest first unless the filter says otherwise."""

@@ -15,10 +15,11 @@ from mystira.polyglot.stores.postgres.rows import Rows
 REFILL_PAGE = 5_000
 
 _CLAIM = """
-UPDATE polyglot.relay_outbox SET claimed_until = $3 WHERE (collection, partition, id) IN (
+UPDATE polyglot.relay_outbox SET claimed_until = coalesce($3, claimed_until) WHERE (collection, partition, id) IN (
   SELECT collection, partition, id FROM polyglot.relay_outbox
   WHERE parked_at IS NULL AND (next_try_at IS NULL OR next_try_at <= $2)
-    AND (claimed_until IS NULL OR claimed_until <= $2) AND ($4::text IS NULL OR collection = $4)
+    AND (claimed_until IS NULL OR claimed_until <= $2 OR $3::timestamptz IS NULL)
+    AND ($4::text IS NULL OR collection = $4)
   ORDER BY enqueued_at, collection, partition, id LIMIT $1 FOR UPDATE SKIP LOCKED)
 RETURNING enqueued_at, collection, partition, id, stamp, attempts
 """
@@ -81,11 +82,12 @@ async def enqueue(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]
 
 
 async def claim(
-    connections: Connections, limit: int, now: datetime, lease_s: float, name: str | None
+    connections: Connections, limit: int, now: datetime, lease_s: float | None, name: str | None
 ) -> list[RelayTask]:
-    """Lease due relay tasks, the longest waiting first."""
+    """Lease due relay tasks, the longest waiting first; None takes them whoever has a lease, and leaves that."""
+    until = None if lease_s is None else now + timedelta(seconds=lease_s)
     async with connections.connection(writes=True) as connection:
-        rows = await connection.fetch(_CLAIM, limit, now, now + timedelta(seconds=lease_s), name)
+        rows = await connection.fetch(_CLAIM, limit, now, until, name)
     return [
         RelayTask(collection=name, key=Key(partition, id), stamp=Stamp.unpack(stamp), attempts=attempts)
         for _, name, partition, id, stamp, attempts in sorted(rows)
