@@ -37,6 +37,7 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.sampling import Sampler
 from mystira.polyglot.shadow_reports import ShadowTeller
+from mystira.polyglot.spans import collect
 from mystira.polyglot.store import DocumentStore
 from mystira.polyglot.stores.cosmos.address import SAMPLE, Address
 from mystira.polyglot.stores.postgres.embedded import attach, remove
@@ -100,7 +101,7 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
         try:
             async with _documents(settings, collections) as documents, open_readers(EXAMINE) as readers:
                 wired = _wired(settings, collections, documents, relational, readers, key)
-                async with _answering_drains(wired):
+                async with _traced(wired), _answering_drains(wired):
                     yield wired
         finally:
             await relational.close()
@@ -128,6 +129,23 @@ async def _documents(
         yield documents
     finally:
         documents.close()
+
+
+@asynccontextmanager
+async def _traced(platform: Platform) -> AsyncGenerator[None]:
+    if not platform.settings.traces:
+        yield
+        return
+    # Loading this takes a while, and most processes do without it.
+    from mystira.polyglot.otlp import OtlpCollector
+
+    collector = OtlpCollector(platform.settings.traces, platform.replication.name)
+    collect(collector)
+    try:
+        yield
+    finally:
+        collect(None)
+        await asyncio.to_thread(collector.close)
 
 
 @asynccontextmanager

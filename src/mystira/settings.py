@@ -71,6 +71,9 @@ SETTINGS = (
         "",
         "The bearer token that Prometheus sends, 16 characters or more; else no metrics.",
     ),
+    Setting(
+        "MYSTIRA_TRACES", "", "Where an OpenTelemetry collector takes traces, like `http://127.0.0.1:4318/v1/traces`."
+    ),
     Setting("MYSTIRA_PURGE_DAYS", "30", "After how many days what was removed leaves no trace; 0 keeps the traces."),
 )
 
@@ -97,6 +100,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_links: int
     purge_days: int
     metrics_token: str
+    traces: str
 
     @property
     def address(self) -> str:
@@ -134,6 +138,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         wrong.append("MYSTIRA_SECRET is too short: write 32 characters or more, or leave it out.")
     if 0 < len(value["MYSTIRA_METRICS_TOKEN"]) < 16:
         wrong.append("MYSTIRA_METRICS_TOKEN is too short: write 16 characters or more, or leave it out.")
+    if value["MYSTIRA_TRACES"] and not value["MYSTIRA_TRACES"].startswith(("http://", "https://")):
+        wrong.append(_say("MYSTIRA_TRACES", value, "write an address like `http://127.0.0.1:4318/v1/traces`"))
     wrong += _wrong_proxies(value)
     wrong += [_say(name, value, "write a number from 0 to 1000000") for name in LIMITS if not _is_limit(value[name])]
     if not _is_limit(value["MYSTIRA_PURGE_DAYS"]) or int(value["MYSTIRA_PURGE_DAYS"]) > PURGE_DAYS_MAX:
@@ -156,6 +162,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         limit_links=int(value["MYSTIRA_LIMIT_LINKS"]),
         purge_days=int(value["MYSTIRA_PURGE_DAYS"]),
         metrics_token=value["MYSTIRA_METRICS_TOKEN"],
+        traces=value["MYSTIRA_TRACES"],
     )
 
 

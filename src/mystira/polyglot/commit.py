@@ -17,6 +17,7 @@ from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.leadership import Leadership, Term
 from mystira.polyglot.measures import WRITE_CONFLICTS
 from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.spans import span
 from mystira.polyglot.spill import is_full, put_aside
 from mystira.polyglot.store import (
     Conflict,
@@ -121,7 +122,8 @@ class Sender:
 
     async def _second_write(self, collection: Collection[Any], record: Record) -> None:
         try:
-            await self._relational.journal.merge(collection, [record], self._clock(), inline=True)
+            with span("second write", collection=collection.name):
+                await self._relational.journal.merge(collection, [record], self._clock(), inline=True)
         except StoreError:
             # The feed delivers this record whatever happens here; PostgreSQL is left alone for a moment.
             self._breathe_until = asyncio.get_running_loop().time() + BREATHER_S

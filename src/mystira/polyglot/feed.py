@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from mystira.polyglot import spans
 from mystira.polyglot.adopt.stamping import stamp_plain
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import RelationalStore, copied
@@ -161,6 +162,7 @@ class RangeReader:
 
     async def _carry(self, collection: Collection[Any], at: tuple[str, str], page: FeedPage) -> Took:
         self._written = 0.0
+        began_ns = spans.now_ns()
         move = Move(self._stream, at[1], self._positions[at], page.continuation, not page.has_more)
         try:
             through = await self._commit(collection, page.items, move)
@@ -174,7 +176,10 @@ class RangeReader:
             raise
         self._positions[at] = page.continuation
         FEED_CHANGES.add(collection.name, self._stream, by=len(page.items))
+        merged_ns = spans.now_ns()
         await self._prune(collection, page.items, through)
+        if spans.is_collected() and self._stream is Stream.FOLLOW:
+            _tell_spans(collection, page.items, began_ns, merged_ns)
         return Took(len(page.items), page.charge + self._written)
 
     async def _whole(self, collection: Collection[Any], items: Sequence[FeedItem]) -> Sequence[FeedItem]:
@@ -226,6 +231,15 @@ class RangeReader:
             # Pruning is lazy: copied events do no harm in their document, and the next change takes them along.
             return
         await drop_spills(self._documents, record.spilled[: len(record.spilled) - len(pruned.spilled)])
+
+
+def _tell_spans(collection: Collection[Any], items: Iterable[FeedItem], began_ns: int, merged_ns: int) -> None:
+    """Tell every trace that an event of this page belongs to when its change was carried over."""
+    records = (item.record for item in items if isinstance(item.record, Record))
+    traces = {event.correlation_id for record in records for event in record.events}
+    for trace in sorted(traces)[: spans.TRACES_OF_A_PAGE_MAX]:
+        feed = spans.tell("feed", trace, began_ns, spans.now_ns(), collection=collection.name)
+        spans.tell("merge", trace, began_ns, merged_ns, feed, collection=collection.name)
 
 
 def pruned_of(record: Record, through: int) -> Record:

@@ -6,6 +6,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 import msgspec
 
 from mystira.polyglot.entity import Event
+from mystira.polyglot.spans import span
 from mystira.polyglot.work import AlreadyHandled, Command, Work, Works
 
 P = ParamSpec("P")
@@ -62,4 +63,5 @@ class Reactions:
         Those who had handled it before find their mark and change nothing, so delivering again is safe.
         """
         for reaction in self.to(type(event)):
-            await reaction.react(Handling(works, reaction.name, event), event)
+            with span("reaction", event.correlation_id, reaction=reaction.name, event=type(event).__name__):
+                await reaction.react(Handling(works, reaction.name, event), event)

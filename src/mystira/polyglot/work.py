@@ -22,6 +22,7 @@ from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.query import EVERYTHING, Order, Query, Scalar, Where
 from mystira.polyglot.shadow import Shadows
+from mystira.polyglot.spans import current_correlation, span
 from mystira.polyglot.store import (
     Conflict,
     DocumentStore,
@@ -87,7 +88,7 @@ class Works:
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
         """Return a new unit of work. `mark` names the event that it answers, for effect-once reactions."""
-        return Work(self, op=op, correlation_id=correlation_id, mark=mark)
+        return Work(self, op=op, correlation_id=correlation_id or current_correlation(), mark=mark)
 
     async def close(self) -> None:
         """Give up shadow reads, and let second writes of commits that were answered end; nothing is written after."""
@@ -305,11 +306,13 @@ class Work:
             return
         term = await self._term(staged.collection)
         record = self._record(staged, base, await self._handled(base), term)
-        await self._works.sender.send(staged.collection, record, base, term)
-        self._committed = record
-        self._works.committed()
-        self._works.watchers.ring(staged.collection.name, staged.key)
-        await self._works.sender.follow_up(staged.collection, record, term.control.phase)
+        about = {"collection": staged.collection.name, "leader": term.leader}
+        with span("commit", self.correlation_id, begins=not self._correlation_id, **about):
+            await self._works.sender.send(staged.collection, record, base, term)
+            self._committed = record
+            self._works.committed()
+            self._works.watchers.ring(staged.collection.name, staged.key)
+            await self._works.sender.follow_up(staged.collection, record, term.control.phase)
 
     @property
     def stamp(self) -> Stamp:

@@ -25,6 +25,7 @@ from mystira.web.metrics import measured, metrics
 from mystira.web.openapi import document
 from mystira.web.pages import Pages
 from mystira.web.streams import Streams
+from mystira.web.tracing import traced
 
 
 class RouteInfo(NamedTuple):
@@ -83,7 +84,7 @@ def make_app(
     )
     routes_of(app)
     app.state["openapi"] = document(app.routes, session_cookie=session_cookie)
-    app.asgi_handler = enveloped(measured(app.asgi_handler))
+    app.asgi_handler = enveloped(traced(measured(app.asgi_handler)))
     return app
 
 
