@@ -31,6 +31,7 @@ cosmos = App(name="cosmos", help="The Cosmos DB that MYSTIRA_DOCUMENTS names.")
 app.command(migration)
 app.command(cosmos)
 # Loaded only when they are called for: they bring half of the platform with them.
+app.command("mystira.doctor.command:doctor", name="doctor", help="Look at everything, and say what to do.")
 app.command("mystira.migrating.commands:migrate", name="migrate", help="Move collections between the stores.")
 app.command("mystira.keeping.commands:backup", name="backup", help="Copy both stores and the media at one instant.")
 app.command("mystira.keeping.commands:restore", name="restore", help="Bring a backup back while nothing runs.")

@@ -237,6 +237,7 @@ def test_every_command_that_the_documents_name_exists() -> None:
         "backup",
         "restore",
         "upgrade",
+        "doctor",
         "cosmos-emulator",
     }
     for name in ("README.md", "ARCHITECTURE.md"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from mystira.doctor.findings import Diagnosis
 from mystira.migrating.journey import Step
 from mystira.polyglot import backfill, cutover
 from mystira.polyglot.archivefiles import Manifest
@@ -192,7 +193,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RestoredArchive(msgspec.Struct, frozen=True, kw_only=True):
-    """How many documents were made again from an archive."""
+    """How many documents or rows were made again from an archive."""
 
     collection: str
     folder: str
@@ -218,6 +219,7 @@ ANSWERS: dict[str, type[Any]] = {
     "complete": Manifest,
     "restore-archive": RestoredArchive,
     "refused": Refused,
+    "doctor": Diagnosis,
 }
 """Every shape by the name of its schema."""
 

@@ -16,17 +16,21 @@ from mystira.migrating.showing import facts, show
 from mystira.polyglot import archive
 from mystira.polyglot.archivefiles import Manifest
 from mystira.polyglot.certificate import NotGenuine, read_certificate, refuse_gaps
+from mystira.polyglot.phases import Phase
 from mystira.polyglot.transition import certificates_of
 from mystira.terminal import print_json
 
 
 def complete(collection: str, folder: Path, *, asked: Sure = SURE) -> None:
-    """Archive the documents of a collection in PostgresOnly to a folder, and remove them from the store. Asks first."""
+    """Archive the copy that nobody keeps any more to a folder, and remove it. Asks first.
+
+    In PostgresOnly that are the documents; in CosmosOnly, after a rollback, the rows.
+    """
     which = chosen(asked, collection)
     whole_path = folder.absolute()
 
     async def work(place: Place) -> Manifest:
-        question = f"The documents of {which.name} are archived in {folder} and then removed from the document store."
+        question = f"The old copy of {which.name} is archived in {folder} and then removed from its store."
         await confirm(question, yes=asked.yes)
         return await archive.complete(place.r, which, whole_path, **place.by)
 
@@ -36,12 +40,13 @@ def complete(collection: str, folder: Path, *, asked: Sure = SURE) -> None:
         return
     live = found.documents - found.tombstones
     size = sum(part.bytes for part in found.parts)
-    text = f"{live:,} documents and {found.tombstones:,} tombstones are in {folder} ({size:,} bytes), and nowhere else."
+    held = "rows" if found.phase == Phase.COSMOS_ONLY else "documents"
+    text = f"{live:,} {held} and {found.tombstones:,} tombstones are in {folder} ({size:,} bytes), and nowhere else."
     show(Group(Text(text), Text("Keep that folder. Its format is told in docs/archives.md.")))
 
 
 def restore_archive(collection: str, folder: Path, *, asked: Asked = ASKED) -> None:
-    """Make the documents of an archive again that are absent. Nothing is written over."""
+    """Make again what an archive holds and its store lacks. Nothing is written over."""
     which = chosen(asked, collection)
     whole_path = folder.absolute()
 
@@ -50,7 +55,7 @@ def restore_archive(collection: str, folder: Path, *, asked: Asked = ASKED) -> N
         return RestoredArchive(collection=which.name, folder=str(whole_path), made=made)
 
     found = perform(asked, work)
-    print_json(found) if asked.json else show(f"{found.made:,} documents of {found.collection} were made again.")
+    print_json(found) if asked.json else show(f"{found.made:,} of {found.collection} were made again.")
 
 
 def certify(

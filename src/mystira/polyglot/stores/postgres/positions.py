@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.store import Conflict
@@ -43,6 +43,8 @@ LEFT JOIN polyglot.feed_position AS at ON at.collection = $1 AND at.stream = $2 
 ON CONFLICT (collection, stream, range_id) DO NOTHING
 """
 
+_HELD = "SELECT owner, leased_until FROM polyglot.feed_position WHERE leased_until > $1"
+
 _FORGET = "DELETE FROM polyglot.feed_position WHERE collection = $1 AND stream = $2"
 
 
@@ -70,6 +72,19 @@ async def lease_range(
     until = now + timedelta(seconds=lease_s)
     async with connections.connection(writes=True) as connection:
         return await connection.fetchval(_LEASE, name, stream, range_id, owner, until, now)
+
+
+class Lease(NamedTuple):
+    """A range of a feed that a worker has for itself until then."""
+
+    owner: str
+    until: datetime
+
+
+async def held_leases(connections: Connections, now: datetime) -> list[Lease]:
+    """Return the leases that hold now, of every collection and stream."""
+    async with connections.connection() as connection:
+        return [Lease(*row) for row in await connection.fetch(_HELD, now)]
 
 
 async def split_range(

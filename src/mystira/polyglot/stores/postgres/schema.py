@@ -86,7 +86,7 @@ async def draft(dsn: str, collections: Iterable[Collection[Any]]) -> Draft:
 async def migrate(dsn: str, folder: Path, report: Callable[[str], None]) -> None:
     """Bring the database to the newest revision; of several processes that start at once, one does it."""
     newest = revisions(folder)[-1]
-    found = await _current(dsn)
+    found = await current_revision(dsn)
     if found == newest:
         return
     if found is not None and found not in revisions(folder):
@@ -125,7 +125,8 @@ async def new_revision(dsn: str, folder: Path, name: str, collections: Iterable[
     return path
 
 
-async def _current(dsn: str) -> str | None:
+async def current_revision(dsn: str) -> str | None:
+    """Return the revision that the database is at, None before the first; DatabaseUnreachable without an answer."""
     try:
         connection = await asyncpg.connect(dsn)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
