@@ -1,8 +1,8 @@
 """`dead-letters`: what could not be carried over, looked at, replayed, parked and discarded."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import msgspec
 from cyclopts import Parameter
@@ -18,6 +18,7 @@ from mystira.polyglot import deadletters
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
 from mystira.polyglot.problem import Kind, Problem
+from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key
 from mystira.terminal import print_json
 
@@ -139,13 +140,17 @@ def discard(
     _tell(asked, perform(asked, work))
 
 
-async def _through(
-    place: Place, which: Collection[Any], verb: str, letters: LetterFilter, act: Callable[..., Awaitable[int]]
-) -> LettersDone:
+class _Act(Protocol):
+    async def __call__(
+        self, r: Replication, which: LetterFilter, *, actor: str, why: str, told: Callable[[int], None] = ...
+    ) -> int: ...
+
+
+async def _through(place: Place, which: Collection[Any], verb: str, letters: LetterFilter, act: _Act) -> LettersDone:
     """Act on all that are meant, in batches, and show how far it is."""
     dealt_with = 0
 
-    async def count(total: int) -> None:
+    def count(total: int) -> None:
         nonlocal dealt_with
         dealt_with = total
 
@@ -153,7 +158,7 @@ async def _through(
         return Mark(dealt_with, None, f"{dealt_with:,} letters")
 
     async with shown(f"Dead letters of {which.name}: {verb}", look):
-        done = await act(place.r, letters, after_batch=count, **place.by)
+        done = await act(place.r, letters, told=count, **place.by)
     return LettersDone(collection=which.name, verb=verb, done=done, chosen=dealt_with)
 
 
