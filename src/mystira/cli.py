@@ -38,6 +38,7 @@ app.command("mystira.keeping.commands:restore", name="restore", help="Bring a ba
 app.command(
     "mystira.keeping.commands:upgrade", name="upgrade", help="Take the embedded PostgreSQL to its next version."
 )
+app.command("mystira.administering:admin", name="admin", help="Those who run the platform, and their passwords.")
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]
 
@@ -61,15 +62,21 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 @app.command
-def run(*, reload: Annotated[bool, Parameter(negative="", help="Start again when the code changes.")] = False) -> None:
-    """Start the platform on the embedded stores and serve it until Ctrl-C."""
+def run(
+    *services: Literal["app", "admin", "worker"],
+    reload: Annotated[bool, Parameter(negative="", help="Start again when the code changes.")] = False,
+) -> None:
+    """Serve the platform until Ctrl-C: the services named, or all of them in one process.
+
+    app is what players reach, admin what those reach who run it, worker carries everything onward.
+    """
     from mystira.run import serve
 
     settings = read_settings()
     if reload:
-        _reloading()
+        _reloading(services)
     else:
-        _with_uvloop(serve(settings, say))
+        _with_uvloop(serve(settings, say, services))
 
 
 @app.command
@@ -373,7 +380,8 @@ def _with_uvloop(work: Awaitable[None]) -> None:
     uvloop.run(go())
 
 
-def _reloading() -> None:
+def _reloading(services: Sequence[str]) -> None:
     from watchfiles import run_process
 
-    run_process(Path(__file__).parent, target=f"{quote(sys.executable)} -m mystira run", target_type="command")
+    command = " ".join((quote(sys.executable), "-m mystira run", *services))
+    run_process(Path(__file__).parent, target=command, target_type="command")

@@ -20,6 +20,8 @@ from mystira.content.actions import import_checked
 from mystira.content.commands import SAMPLE_CONTENT, Imported, import_files, import_folder
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
+from mystira.operations.jobs import CommandRunner
+from mystira.operations.migration.jobs import LagSampler
 from mystira.polyglot.adopt.inspecting import Inspection, inspect
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
@@ -38,7 +40,7 @@ from mystira.polyglot.replication import Replication
 from mystira.polyglot.sampling import Sampler
 from mystira.polyglot.shadow_reports import ShadowTeller
 from mystira.polyglot.spans import collect
-from mystira.polyglot.store import DocumentStore
+from mystira.polyglot.store import DocumentStore, StoreError
 from mystira.polyglot.stores.cosmos.address import SAMPLE, Address
 from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.polyglot.stores.postgres.schema import migrate, new_revision
@@ -54,18 +56,30 @@ from mystira.textfiles.readers import Readers, open_readers
 
 if TYPE_CHECKING:
     from mystira.polyglot.stores.cosmos.provision import Finding
+    from mystira.services.doors import Doors
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "migrations"
+SERVICES = ("app", "admin", "worker")
 
 # Commits that come faster share one round: a hundred rounds a second carry as much as one for each would.
 APART_S = 0.01
 DRAINS_S = 0.2
 # Nothing waits for digests, so they go in larger steps.
 DIGESTS_APART_S = 0.25
-BY_CLOCK_S = {"shadow reads": 5.0, "backfill": 2.0, "dead letters": 2.0, "digests": 1.0, "transitions": 10.0}
+BY_CLOCK_S = {
+    "shadow reads": 5.0,
+    "backfill": 2.0,
+    "dead letters": 2.0,
+    "digests": 1.0,
+    "transitions": 10.0,
+    "lag samples": 5.0,
+}
 
 SAMPLES_S = 10.0
+COMMAND_HANDS = 4
+# Who administers looks at families through a role that can change nothing.
+READER, READER_CONNECTIONS = "mystira_reader", 4
 PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
 
 RESTORING = "restoring"
@@ -98,12 +112,14 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
         dsn = attached.dsn if attached else settings.relational
         await migrate(dsn, MIGRATIONS, report)
         relational = await open_postgres(dsn, collections)
+        reader = await open_postgres(dsn, collections, connections=READER_CONNECTIONS, role=READER)
         try:
             async with _documents(settings, collections) as documents, open_readers(EXAMINE) as readers:
-                wired = _wired(settings, collections, documents, relational, readers, key)
+                wired = _wired(settings, collections, documents, relational, reader, readers, key)
                 async with _traced(wired), _answering_drains(wired):
                     yield wired
         finally:
+            await reader.close()
             await relational.close()
     finally:
         if kept_alive is not None:
@@ -222,14 +238,20 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
         "shadow reads": ShadowTeller(platform.works.shadows, r).step,
         "digests": DigestKeeper(r, lease_s=lease_s).step,
         "outbox": OutboxPump(platform.works, r.journal, platform.reactions).step,
+        **{
+            f"commands {hand}": CommandRunner(platform.works, r, hand=hand).step for hand in range(1, COMMAND_HANDS + 1)
+        },
+        "lag samples": LagSampler(platform.works, r).step,
     }
 
 
-async def serve(settings: Settings, report: Report) -> None:
-    """Run the platform until it is told to stop (Ctrl-C or SIGTERM)."""
-    from mystira.services.app import make_player_app, seed
+async def serve(settings: Settings, report: Report, services: Sequence[str] = ()) -> None:
+    """Run these services, or all of them in one process, until it is told to stop (Ctrl-C or SIGTERM)."""
+    from mystira.services.app import seed
+    from mystira.services.doors import make_application
     from mystira.web.server import Server, take_port
 
+    chosen = tuple(services) or SERVICES
     taken = take_port(settings.host, settings.port)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -237,15 +259,19 @@ async def serve(settings: Settings, report: Report) -> None:
         loop.add_signal_handler(which, stop.set)
     try:
         async with platform(settings, report) as running:
-            await seed(running, SAMPLE_CONTENT, report)
-            server = Server(make_player_app(running), settings.proxies)
-            async with working(running):
+            if "app" in chosen:
+                await seed(running, SAMPLE_CONTENT, report)
+            if "admin" in chosen:
+                await _refuse_without_reader(running)
+            server = Server(make_application(running, _doors(running, chosen)), settings.proxies)
+            async with working(running) if "worker" in chosen else _telling(running):
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
                 await server.ready(serving)
-                if settings.demo and not settings.is_private:
+                if "app" in chosen and settings.demo and not settings.is_private:
                     report("Everybody who reaches this address can read the demo's mail. MYSTIRA_DEMO=0 ends that.")
-                report(f"Mystira is ready at {settings.address} (Ctrl-C stops it).")
+                told = f" with {' and '.join(chosen)}" if services else ""
+                report(f"Mystira is ready at {settings.address}{told} (Ctrl-C stops it).")
                 await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
                 report("Stopping.")
                 server.stop()
@@ -254,6 +280,43 @@ async def serve(settings: Settings, report: Report) -> None:
     finally:
         taken.close()
     report("Everything is stopped.")
+
+
+def _doors(platform: Platform, services: Sequence[str]) -> "list[Doors]":
+    from mystira.services import admin, app
+
+    open_to = {"app": app.doors, "admin": admin.doors}
+    return [open_to[service](platform) for service in services if service in open_to]
+
+
+async def _refuse_without_reader(platform: Platform) -> None:
+    try:
+        await platform.reader.ping()
+    except StoreError as error:
+        reason = (
+            f"the admin service looks at families as {READER}, and PostgreSQL refuses that ({error}). Let the owner "
+            f"of the database run: GRANT {READER} TO {{the user of MYSTIRA_RELATIONAL}}"
+        )
+        raise DataUnusable(reason=reason) from error
+
+
+@asynccontextmanager
+async def _telling(platform: Platform) -> AsyncGenerator[None]:
+    """Do without a worker what belongs to this process alone: tell what its shadow reads have shown."""
+    step = ShadowTeller(platform.works.shadows, platform.replication).step
+    telling = asyncio.create_task(keep_doing("shadow reads", step, Wake(), idle_s=BY_CLOCK_S["shadow reads"]))
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+
+
+@asynccontextmanager
+async def opened_works(settings: Settings, report: Report) -> AsyncGenerator[Works]:
+    """Open the platform's stores for a command, whether it is running or not."""
+    async with platform(settings, report) as opened:
+        yield opened.works
 
 
 async def provisioning(settings: Settings, *, dry_run: bool) -> "list[Finding]":
@@ -326,6 +389,7 @@ def _wired(
     collections: Sequence[Collection[Any]],
     documents: DocumentStore,
     relational: PostgresStore,
+    reader: PostgresStore,
     readers: Readers,
     key: bytes,
 ) -> Platform:
@@ -340,7 +404,9 @@ def _wired(
     )
     # The name tells this process from others in leases; it is made anew at each start, as its leases are.
     replication = Replication(works.catalog, documents, relational, name=f"mystira-{secrets.token_hex(4)}")
-    return Platform(settings, works, documents, relational, Reactions(REACTIONS), wake, readers, key, replication)
+    return Platform(
+        settings, works, documents, relational, reader, Reactions(REACTIONS), wake, readers, key, replication
+    )
 
 
 def _make_folder(folder: Path, setting: str) -> None:

@@ -74,6 +74,7 @@ SETTINGS = (
     Setting(
         "MYSTIRA_TRACES", "", "Where an OpenTelemetry collector takes traces, like `http://127.0.0.1:4318/v1/traces`."
     ),
+    Setting("MYSTIRA_LIMIT_PASSWORDS", "10", "Passwords tried for one administrator in 15 minutes; 0 for any number."),
     Setting("MYSTIRA_PURGE_DAYS", "30", "After how many days what was removed leaves no trace; 0 keeps the traces."),
 )
 
@@ -98,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_writes: int
     limit_sign_ins: int
     limit_links: int
+    limit_passwords: int
     purge_days: int
     metrics_token: str
     traces: str
@@ -160,6 +162,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         limit_writes=int(value["MYSTIRA_LIMIT_WRITES"]),
         limit_sign_ins=int(value["MYSTIRA_LIMIT_SIGN_INS"]),
         limit_links=int(value["MYSTIRA_LIMIT_LINKS"]),
+        limit_passwords=int(value["MYSTIRA_LIMIT_PASSWORDS"]),
         purge_days=int(value["MYSTIRA_PURGE_DAYS"]),
         metrics_token=value["MYSTIRA_METRICS_TOKEN"],
         traces=value["MYSTIRA_TRACES"],

@@ -203,7 +203,7 @@ async def test_a_stranger_gets_nowhere_on_any_route(running: Running) -> None:
 async def test_another_familys_game_does_not_exist(family: Running) -> None:
     game = await start(family)
     from mystira.accounts.actions import open_browser_session
-    from mystira.accounts.model import keyed_hash
+    from mystira.polyglot.keyed import keyed_hash
 
     session_id = keyed_hash(family.platform.key, "browser-session", "strangers-secret")
     await family.platform.works.run(open_browser_session, session_id=session_id, account_id="strangers")

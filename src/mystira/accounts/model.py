@@ -1,6 +1,5 @@
 """Families and their rules: who they are, who may sign in, and which child may play."""
 
-import hashlib
 import hmac
 import re
 from datetime import datetime, timedelta
@@ -94,11 +93,6 @@ def normal_address(text: str) -> str:
     if len(address) > 254 or not _ADDRESS.fullmatch(address):
         raise AddressInvalid(address=text[:80])
     return address
-
-
-def keyed_hash(key: bytes, purpose: str, secret: str) -> str:
-    """Return what may be stored of a secret; `purpose` keeps hashes of different things apart."""
-    return hmac.new(key, f"{purpose}\0{secret}".encode(), hashlib.sha256).hexdigest()
 
 
 def open_account(account_id: str, email: str, email_hash: str, now: datetime) -> tuple[Account, AccountCreated]:

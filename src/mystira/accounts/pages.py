@@ -14,11 +14,11 @@ from mystira.accounts.model import (
     AVATARS,
     LINK_LIVES,
     SESSION_LIVES,
-    keyed_hash,
     normal_address,
 )
 from mystira.accounts.ports import Mailbox
 from mystira.accounts.problems import DemoOff, LinkInvalid, ProfileNotFound
+from mystira.polyglot.keyed import keyed_hash
 from mystira.polyglot.work import Works
 from mystira.web.access import Connection, Principal, allow, family, principal
 from mystira.web.bodies import Body, read_form

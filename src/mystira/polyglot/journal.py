@@ -88,8 +88,9 @@ class LetterPlace(NamedTuple):
 
 
 class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Chooses dead letters; None means any. `after` leaves out everything up to that place, in the order asked for.
+    """Chooses dead letters; None means any; of `error` a part is enough.
 
+    `after` leaves out everything up to that place, in the order asked for.
     Without a `limit`, whoever reads gets LETTERS_AT_ONCE of them, and a verb takes them all, page by page.
     """
 
@@ -98,6 +99,8 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     key: Key | None = None
     parked: bool | None = None
     due_at: datetime | None = None
+    stamp: Stamp | None = None
+    error: str | None = None
     newest_first: bool = False
     after: LetterPlace | None = None
     limit: int | None = None

@@ -4,10 +4,17 @@ from mystira.accounts import storage as accounts
 from mystira.analytics import storage as analytics
 from mystira.analytics.reactions import REACTIONS as ANALYTICS_REACTIONS
 from mystira.content import storage as content
+from mystira.operations import storage as operations
 from mystira.play import storage as play
 from mystira.play.jobs import JOBS as PLAY_JOBS
 from mystira.play.reactions import REACTIONS as PLAY_REACTIONS
 
-COLLECTIONS = (*accounts.COLLECTIONS, *content.COLLECTIONS, *play.COLLECTIONS, *analytics.COLLECTIONS)
+COLLECTIONS = (
+    *accounts.COLLECTIONS,
+    *content.COLLECTIONS,
+    *play.COLLECTIONS,
+    *analytics.COLLECTIONS,
+    *operations.COLLECTIONS,
+)
 REACTIONS = (*PLAY_REACTIONS, *ANALYTICS_REACTIONS)
 JOBS = (*PLAY_JOBS,)

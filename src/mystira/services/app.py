@@ -1,7 +1,6 @@
 """The player service: its doors, and what the demo begins with."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from litestar import Litestar
@@ -9,7 +8,6 @@ from litestar import Litestar
 from mystira.accounts import pages as account_pages
 from mystira.accounts import views as accounts
 from mystira.accounts.actions import add_profile, complete_account, give_consent
-from mystira.accounts.model import keyed_hash
 from mystira.accounts.pages import SAMPLE_FAMILY, SESSION_COOKIE, authenticate
 from mystira.accounts.ports import Mailbox
 from mystira.analytics import http as analytics_http
@@ -18,22 +16,17 @@ from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
 from mystira.play.trophies import pages as trophy_pages
-from mystira.polyglot.sampling import tell_shadows
+from mystira.polyglot.keyed import keyed_hash
+from mystira.services.doors import Doors, make_application
 from mystira.services.platform import Platform
-from mystira.settings import Settings
-from mystira.web.access import Scraping
-from mystira.web.app import make_app
-from mystira.web.health import HealthCheck
-from mystira.web.limits import Limit, Limits
 
-ROOMS = Path(__file__).parents[1]
 SAMPLE_CHILDREN = (("sample-mira", "Mira", "6-9", "fox"), ("sample-tomas", "Tomas", "10-12", "owl"))
 
 
-def make_player_app(platform: Platform) -> Litestar:
-    """Return what players' browsers and apps talk to."""
-    return make_app(
-        [
+def doors(platform: Platform) -> Doors:
+    """Return what players reach."""
+    return Doors(
+        handlers=[
             *analytics_http.HANDLERS,
             *scenarios_http.HANDLERS,
             *play_http.HANDLERS,
@@ -41,17 +34,16 @@ def make_player_app(platform: Platform) -> Litestar:
             *trophy_pages.HANDLERS,
             *account_pages.HANDLERS,
         ],
+        rooms=("play", "accounts"),
+        state={"demo": platform.settings.demo, "mailbox": Mailbox()},
         authenticate=authenticate,
-        state={"works": platform.works, "key": platform.key, "demo": platform.settings.demo, "mailbox": Mailbox()},
-        checks=[
-            HealthCheck("documents", platform.documents.ping),
-            HealthCheck("relational", platform.relational.ping),
-        ],
         session_cookie=SESSION_COOKIE,
-        limits=_limits(platform.settings),
-        scraping=Scraping(platform.settings.metrics_token, partial(tell_shadows, platform.works.shadows)),
-        templates={room: ROOMS / room / "templates" / room for room in ("play", "accounts")},
     )
+
+
+def make_player_app(platform: Platform) -> Litestar:
+    """Return what players' browsers and apps talk to."""
+    return make_application(platform, [doors(platform)])
 
 
 async def seed(platform: Platform, content: Path, report: Callable[[str], None]) -> None:
@@ -59,14 +51,6 @@ async def seed(platform: Platform, content: Path, report: Callable[[str], None])
     await import_folder(platform.works, content, report)
     if platform.settings.demo:
         await _sample_family(platform)
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        writes=Limit("writes", settings.limit_writes, 60),
-        sign_ins=Limit("sign-ins", settings.limit_sign_ins, 15 * 60),
-        links=Limit("links", settings.limit_links, 15 * 60),
-    )
 
 
 async def _sample_family(platform: Platform) -> None:

@@ -13,12 +13,13 @@ from mystira.textfiles.readers import Readers
 
 
 class Platform(NamedTuple):
-    """Everything that doors, commands and loops need."""
+    """Everything that doors, commands and loops need. `reader` may only look: PostgreSQL refuses what it writes."""
 
     settings: Settings
     works: Works
     documents: DocumentStore
     relational: PostgresStore
+    reader: PostgresStore
     reactions: Reactions
     wake: Wake
     readers: Readers

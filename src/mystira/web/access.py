@@ -12,7 +12,12 @@ from litestar.handlers.base import BaseRouteHandler
 from mystira.polyglot.problem import Kind, Problem
 from mystira.web.limits import refuse_too_often
 
-Who = Literal["anyone", "family", "scraper"]
+Role = Literal["viewer", "operator", "admin"]
+Who = Literal["anyone", "family", "scraper", "viewer", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
+"""Those who run the platform, each of whom may do what the ones before may."""
+ADMIN = "/admin"
+"""Where everything is that those who run the platform use."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -25,7 +30,24 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
 
 
+class Staff(msgspec.Struct, frozen=True, kw_only=True):
+    """One of those who run the platform: their name, their role, and the session they use."""
+
+    name: str
+    role: Role
+    session_id: str
+
+    def may(self, role: str) -> bool:
+        """Tell whether what is open to `role` is open to them."""
+        return role in ROLES and ROLES.index(self.role) >= ROLES.index(role)
+
+
 Authenticate = Callable[[Connection], Awaitable[Principal | None]]
+AuthenticateStaff = Callable[[Connection], Awaitable[Staff | None]]
+
+
+async def nobody(connection: Connection) -> None:
+    """Know nobody: for an application that has no doors of that sort."""
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +56,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     who: Who
     touches: str | None = None
     page: bool = False
+
+    @property
+    def is_for_staff(self) -> bool:
+        """Whether only those who run the platform get in."""
+        return self.who in ROLES
 
 
 class Scraping(NamedTuple):
@@ -53,6 +80,12 @@ class TokenNeeded(Problem):
     """This is for the monitoring only. Set MYSTIRA_METRICS_TOKEN and send `Authorization: Bearer` with that token."""
 
     kind = Kind.UNAUTHENTICATED
+
+
+class RoleTooLow(Problem):
+    """This needs the role {needed}, and you are {role}. Ask an administrator."""
+
+    kind = Kind.FORBIDDEN
 
 
 class CrossSite(Problem):
@@ -97,6 +130,17 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
         raise NotSignedIn(
             sign_in=f"/sign-in?next={quote(_page_of(connection), safe='/%')}" if access.page else "/sign-in"
         )
+    if access.is_for_staff:
+        await _admit_staff(connection, access)
+
+
+async def _admit_staff(connection: Connection, access: Access) -> None:
+    found = await staff_asking(connection)
+    if found is None:
+        onward = f"?next={quote(_page_of(connection), safe='/%')}" if access.page else ""
+        raise NotSignedIn(sign_in=f"{ADMIN}/sign-in{onward}")
+    if not found.may(access.who):
+        raise RoleTooLow(needed=access.who, role=found.role)
 
 
 async def principal(connection: Connection) -> Principal | None:
@@ -105,6 +149,22 @@ async def principal(connection: Connection) -> Principal | None:
     if "principal" not in state:
         state["principal"] = await connection.app.state.authenticate(connection)
     return state["principal"]
+
+
+async def staff_asking(connection: Connection) -> Staff | None:
+    """Return who of those who run the platform is asking, looked up once a request."""
+    state = connection.scope["state"]
+    if "staff" not in state:
+        state["staff"] = await connection.app.state.authenticate_staff(connection)
+    return state["staff"]
+
+
+async def staff(connection: Connection) -> Staff:
+    """Return who of those who run the platform is asking; only for routes that admit them alone."""
+    found = await staff_asking(connection)
+    if found is None:
+        raise NotSignedIn(sign_in=f"{ADMIN}/sign-in")
+    return found
 
 
 async def family(connection: Connection) -> Principal:

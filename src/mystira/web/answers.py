@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 
 from mystira.polyglot.problem import Kind, Problem
-from mystira.web.access import SAFE_METHODS, Access, NotSignedIn
+from mystira.web.access import ADMIN, SAFE_METHODS, Access, NotSignedIn
 from mystira.web.pages import page
 
 log = structlog.get_logger(__name__)
@@ -89,7 +89,8 @@ def _answer(
 ) -> Response[Any]:
     headers = {} if retry_after_s is None else {"Retry-After": str(max(1, round(retry_after_s)))}
     if _wants_page(request):
-        name = "error_fragment.html" if request.headers.get("hx-request") else "error.html"
+        whole = "admin_error.html" if request.url.path.startswith(ADMIN) else "error.html"
+        name = "error_fragment.html" if request.headers.get("hx-request") else whole
         shown = page(request, name, status=status, title=_title(status), detail=detail, facts=facts)
         shown.headers.update(headers)
         return shown

@@ -14,7 +14,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ControllerRouterHandler
 
 from mystira.polyglot.problem import Problem
-from mystira.web.access import Access, Authenticate, Scraping, access_of, admit, allow
+from mystira.web.access import Access, Authenticate, AuthenticateStaff, Scraping, access_of, admit, allow, nobody
 from mystira.web.answers import answer_crash, answer_http, answer_problem
 from mystira.web.bodies import BODY_BYTES_MAX
 from mystira.web.envelope import enveloped
@@ -40,10 +40,12 @@ def make_app(
     handlers: Sequence[ControllerRouterHandler],
     *,
     authenticate: Authenticate,
+    authenticate_staff: AuthenticateStaff = nobody,
     state: Mapping[str, Any] | None = None,
     checks: Sequence[HealthCheck] = (),
     templates: Mapping[str, Path] | None = None,
     session_cookie: str = "session",
+    staff_cookie: str = "staff",
     limits: Limits | None = None,
     take: Take | None = None,
     on_shutdown: Sequence[Callable[[], Awaitable[None]]] = (),
@@ -57,6 +59,7 @@ def make_app(
     files, asking = read_files(STATIC), Asking()
     shared = {
         "authenticate": authenticate,
+        "authenticate_staff": authenticate_staff,
         "checks": tuple(checks),
         "asking": asking,
         "files": files,
@@ -70,11 +73,7 @@ def make_app(
         route_handlers=[*handlers, live, ready, metrics, openapi_document, static_file],
         guards=[admit],
         state=State({**shared, **(state or {})}),
-        exception_handlers={
-            Problem: answer_problem,
-            HTTPException: answer_http,
-            Exception: answer_crash,
-        },
+        exception_handlers={Problem: answer_problem, HTTPException: answer_http, Exception: answer_crash},
         # Litestar's own document knows no bodies that are read strictly, and its pages load scripts from elsewhere.
         openapi_config=None,
         request_max_body_size=BODY_BYTES_MAX,
@@ -83,9 +82,14 @@ def make_app(
         debug=False,
     )
     routes_of(app)
-    app.state["openapi"] = document(app.routes, session_cookie=session_cookie)
+    _describe(app, session_cookie, staff_cookie)
     app.asgi_handler = enveloped(traced(measured(app.asgi_handler)))
     return app
+
+
+def _describe(app: Litestar, session_cookie: str, staff_cookie: str) -> None:
+    app.state["openapi"] = document(app.routes, cookie=session_cookie)
+    app.state["staff_openapi"] = document(app.routes, cookie=staff_cookie, for_staff=True)
 
 
 def routes_of(app: Litestar) -> list[RouteInfo]:

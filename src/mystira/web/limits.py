@@ -20,11 +20,12 @@ class Limit(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What this application allows each client, and each address that signs in."""
+    """What this application allows each client, each address that signs in, and each name whose password is tried."""
 
     writes: Limit = Limit("writes", 0, 60)
     sign_ins: Limit = Limit("sign-ins", 0, 900)
     links: Limit = Limit("links", 0, 900)
+    passwords: Limit = Limit("passwords", 0, 900)
 
 
 class TooOften(Problem):

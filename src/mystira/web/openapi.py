@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.store import Conflict, Unavailable
-from mystira.web.access import SAFE_METHODS, AddressUnusable, CrossSite, NotSignedIn, access_of
+from mystira.web.access import SAFE_METHODS, AddressUnusable, CrossSite, NotSignedIn, RoleTooLow, access_of
 from mystira.web.answers import PROBLEM_JSON, STATUS
 from mystira.web.bodies import BodyInvalid, BodyTooLarge
 from mystira.web.limits import TooOften
@@ -61,14 +61,14 @@ def described_by(handler: Any) -> Described | None:
     return cast(Described | None, handler.opt.get("described"))
 
 
-def document(routes: Iterable[Any], *, session_cookie: str) -> dict[str, Any]:
-    """Return the OpenAPI document of every described route."""
+def document(routes: Iterable[Any], *, cookie: str, for_staff: bool = False) -> dict[str, Any]:
+    """Return the OpenAPI document of every described route, of those for staff or of all others."""
     doors = [
         (route, handler, described)
         for route in routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
-        if (described := described_by(handler)) is not None
+        if (described := described_by(handler)) is not None and access_of(handler).is_for_staff is for_staff
     ]
     types = {repr(kind): kind for _, _, described in doors for kind in (described.answer, described.body) if kind}
     kinds = [ProblemShown, *types.values()]
@@ -88,7 +88,7 @@ def document(routes: Iterable[Any], *, session_cookie: str) -> dict[str, Any]:
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": components,
-            "securitySchemes": {SESSION: {"type": "apiKey", "in": "cookie", "name": session_cookie}},
+            "securitySchemes": {SESSION: {"type": "apiKey", "in": "cookie", "name": cookie}},
         },
     }
 
@@ -103,7 +103,7 @@ def _operation(
         "operationId": f"{room}_{function.__name__}",
         "tags": [room],
         "summary": " ".join((function.__doc__ or "").split()),
-        "security": [{SESSION: []}] if access.who == "family" else [],
+        "security": [] if access.who == "anyone" else [{SESSION: []}],
         "parameters": _parameters(route, described),
         "responses": {
             str(handler.status_code): {
@@ -138,8 +138,10 @@ def _refusals(handler: HTTPRouteHandler, described: Described) -> dict[str, Any]
     found: list[type[Problem]] = [AddressUnusable, Unavailable, *described.refusals]
     if described.body is not None:
         found += [BodyInvalid, BodyTooLarge]
-    if access_of(handler).who == "family":
+    if access_of(handler).who != "anyone":
         found.append(NotSignedIn)
+    if access_of(handler).is_for_staff:
+        found.append(RoleTooLow)
     if not handler.http_methods & SAFE_METHODS:
         found += [CrossSite, TooOften, Conflict]
     by_status: dict[int, list[str]] = {}

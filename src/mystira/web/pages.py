@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from litestar import Request, Response
@@ -16,6 +16,17 @@ from mystira.web.files import StaticFile
 HERE = Path(__file__).parent
 
 _markdown = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink", "html_inline"])
+
+
+class Place(NamedTuple):
+    """One entry of the administration's navigation: a page and those below it."""
+
+    name: str
+    path: str
+
+    def is_here(self, path: str) -> bool:
+        """Tell whether a page belongs to this place."""
+        return path == self.path or path.startswith(f"{self.path}/")
 
 
 class Pages:
@@ -58,6 +69,8 @@ def page(request: Request[Any, Any, Any], name: str, *, status: int = 200, **con
     shown = {
         "nonce": nonce,
         "principal": state.get("principal"),
+        "staff": state.get("staff"),
+        "navigation": request.app.state.get("navigation", ()),
         "request_id": state.get("request_id", ""),
         "path": request.url.path,
         "is_fragment": "hx-request" in request.headers,

@@ -316,6 +316,8 @@ def _fits(letter: DeadLetter, which: LetterFilter) -> bool:
         which.collection in (None, letter.collection)
         and which.kind in (None, letter.kind)
         and which.key in (None, letter.key)
+        and which.stamp in (None, letter.stamp)
+        and (which.error is None or which.error in letter.error)
         and (which.parked is None or which.parked == (letter.next_try_at is None))
         and (which.after is None or _follows(place_of(letter), which.after, which))
     )

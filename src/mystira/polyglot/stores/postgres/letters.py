@@ -93,6 +93,8 @@ def _condition(which: LetterFilter) -> tuple[str, list[Any]]:
         "id = $%d": id,
         "(next_try_at IS NULL) = $%d": which.parked,
         "next_try_at <= $%d": which.due_at,
+        "stamp = $%d": None if which.stamp is None else which.stamp.packed,
+        "position($%d in error) > 0": None if which.error is None else _plain(which.error),
     }
     asked = {text: value for text, value in wanted.items() if value is not None}
     conditions = [text % number for number, text in enumerate(asked, start=1)]

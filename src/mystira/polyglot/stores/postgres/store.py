@@ -80,18 +80,22 @@ class PostgresStore(Connections):
 
 
 async def open_postgres(
-    dsn: str, collections: Iterable[Collection[Any]], *, connections: int = CONNECTIONS
+    dsn: str, collections: Iterable[Collection[Any]], *, connections: int = CONNECTIONS, role: str = ""
 ) -> PostgresStore:
-    """Connect to a migrated database; Unavailable when it does not answer."""
+    """Connect to a migrated database; Unavailable when it does not answer.
+
+    Under a `role` of its own it may do what that role may; it then connects only when it is first asked.
+    """
+    settings = {"timezone": "UTC", "application_name": "mystira", "jit": "off"} | ({"role": role} if role else {})
     try:
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=0 if role else 1,
             max_size=connections,
             command_timeout=COMMAND_S_MAX,
             timeout=ACQUIRE_S_MAX,
             reset=_leave_as_it_is,
-            server_settings={"timezone": "UTC", "application_name": "mystira", "jit": "off"},
+            server_settings=settings,
         )
     except (*LOST, asyncpg.PostgresError) as error:
         raise Unavailable(f"PostgreSQL: {error!r}") from error

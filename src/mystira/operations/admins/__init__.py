@@ -1,0 +1,1 @@
+"""Those who run the platform: their names, passwords, roles and sessions."""

@@ -1,0 +1,29 @@
+"""The admin service: the doors for those who run the platform, and what its pages' navigation shows."""
+
+from litestar import Litestar
+
+from mystira.operations import http, pages
+from mystira.operations.admins import pages as admins
+from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
+from mystira.services.doors import Doors, make_application
+from mystira.services.platform import Platform
+from mystira.web.pages import Place
+
+NAVIGATION = (Place("Audit", "/admin/audit"),)
+"""Every page that is reached from every other one. Add yours here, and its handlers below."""
+
+
+def doors(platform: Platform) -> Doors:
+    """Return what those who run the platform reach."""
+    return Doors(
+        handlers=[*admins.HANDLERS, *pages.HANDLERS, *http.HANDLERS],
+        rooms=("operations",),
+        state={"replication": platform.replication, "reader": platform.reader, "navigation": NAVIGATION},
+        authenticate_staff=authenticate_staff,
+        staff_cookie=ADMIN_COOKIE,
+    )
+
+
+def make_admin_app(platform: Platform) -> Litestar:
+    """Return what the browsers of those who run the platform talk to."""
+    return make_application(platform, [doors(platform)])

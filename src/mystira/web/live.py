@@ -1,0 +1,56 @@
+"""Parts of pages that stay up to date: server-sent events, each of which is the whole part anew.
+
+So there is nothing to catch up on: whoever was away for a while has everything with the first event.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any, cast
+
+import structlog
+from litestar import Request
+from litestar.response import Stream
+
+from mystira.polyglot.store import StoreError
+from mystira.web.access import staff
+from mystira.web.pages import Pages
+from mystira.web.streams import Streams, Told
+
+log = structlog.get_logger(__name__)
+
+EVERY_S = 2.0
+AWAY = "A store does not answer just now. This shows how things were, and goes on by itself."
+
+
+async def live(
+    request: Request[Any, Any, Any],
+    template: str,
+    look: Callable[[], Awaitable[dict[str, Any]]],
+    *,
+    every_s: float = EVERY_S,
+) -> Stream:
+    """Answer those who run the platform with a part of a page, again whenever it has changed.
+
+    `look` returns what its template shows.
+    """
+    pages, streams = cast(Pages, request.app.state.pages), cast(Streams, request.app.state.streams)
+    who = await staff(request)
+
+    async def parts() -> AsyncGenerator[Told]:
+        before = None
+        while True:
+            try:
+                told = Told("message", pages.render(template, {"staff": who, **await look()}))
+            except StoreError as error:
+                log.warning("live_part_failed", template=template, error=str(error))
+                told = Told("away", AWAY)
+            if told != before:
+                yield told
+                before = told
+            await asyncio.sleep(every_s)
+
+    async def may_look() -> bool:
+        # Looked up anew: who was signed out or disabled meanwhile is told nothing more.
+        return await request.app.state.authenticate_staff(request) is not None
+
+    return streams.answer(f"admin {who.name}", parts(), may_look)
