@@ -5,11 +5,8 @@ import errno
 import os
 import secrets
 import signal
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,25 +17,14 @@ from mystira.content.actions import import_checked
 from mystira.content.commands import SAMPLE_CONTENT, Imported, import_files, import_folder
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
-from mystira.operations.jobs import CommandRunner
-from mystira.operations.migration.jobs import LagSampler
 from mystira.polyglot.adopt.inspecting import Inspection, inspect
-from mystira.polyglot.backfill import Backfiller
-from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.deadletters import retry_due
-from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.drains import DrainWatch
-from mystira.polyglot.feed import LEASE_S, FeedFollower
-from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
+from mystira.polyglot.loops import Wake, keep_doing
 from mystira.polyglot.problem import Kind, Problem
-from mystira.polyglot.purge import purge_in_turn
 from mystira.polyglot.reaction import Reactions
-from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.sampling import Sampler
-from mystira.polyglot.shadow_reports import ShadowTeller
 from mystira.polyglot.spans import collect
 from mystira.polyglot.store import DocumentStore, StoreError
 from mystira.polyglot.stores.cosmos.address import SAMPLE, Address
@@ -47,10 +33,10 @@ from mystira.polyglot.stores.postgres.schema import migrate, new_revision
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import open_sqlite
 from mystira.polyglot.timing import measure
-from mystira.polyglot.transition import pick_up
 from mystira.polyglot.work import Works
-from mystira.services import JOBS, REACTIONS
+from mystira.services import REACTIONS
 from mystira.services.platform import Platform
+from mystira.services.worker import settle, telling, working
 from mystira.settings import Settings, read_settings, secret_key
 from mystira.textfiles.readers import Readers, open_readers
 
@@ -62,25 +48,9 @@ ROOT = Path(__file__).parents[2]
 MIGRATIONS = ROOT / "migrations"
 SERVICES = ("app", "admin", "worker")
 
-# Commits that come faster share one round: a hundred rounds a second carry as much as one for each would.
-APART_S = 0.01
 DRAINS_S = 0.2
-# Nothing waits for digests, so they go in larger steps.
-DIGESTS_APART_S = 0.25
-BY_CLOCK_S = {
-    "shadow reads": 5.0,
-    "backfill": 2.0,
-    "dead letters": 2.0,
-    "digests": 1.0,
-    "transitions": 10.0,
-    "lag samples": 5.0,
-}
-
-SAMPLES_S = 10.0
-COMMAND_HANDS = 4
 # Who administers looks at families through a role that can change nothing.
 READER, READER_CONNECTIONS = "mystira_reader", 4
-PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
 
 RESTORING = "restoring"
 """The file in the data folder that says that a restore has begun there, and has not ended."""
@@ -178,73 +148,6 @@ async def _answering_drains(platform: Platform) -> AsyncGenerator[None]:
         await works.close()
 
 
-@asynccontextmanager
-async def working(platform: Platform) -> AsyncGenerator[None]:
-    """Carry events from documents to the outbox and from there to the reactions, and do the jobs, until the end."""
-    # A bell that nobody rings: what no commit can hurry comes round by the clock alone.
-    clock = Wake()
-    loops = [
-        asyncio.create_task(
-            keep_doing(
-                name,
-                step,
-                clock if name in BY_CLOCK_S else platform.wake,
-                idle_s=BY_CLOCK_S.get(name, IDLE_S),
-                apart_s=DIGESTS_APART_S if name == "digests" else APART_S,
-            )
-        )
-        for name, step in _steps(platform).items()
-    ]
-    for job in JOBS:
-        step = partial(job.do, platform.works)
-        loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
-    sampling = keep_doing("samples", Sampler(platform.replication).step, clock, idle_s=SAMPLES_S)
-    loops.append(asyncio.create_task(sampling))
-    if platform.settings.purge_days:
-        loops.append(asyncio.create_task(_purging(platform, clock)))
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
-
-
-async def _purging(platform: Platform, clock: Wake) -> None:
-    """Look every hour whether a day has passed; not while everything is being started."""
-    await asyncio.sleep(PURGE_AFTER_S)
-    older_than_s = timedelta(days=platform.settings.purge_days).total_seconds()
-    step = partial(purge_in_turn, platform.replication, older_than_s=older_than_s)
-    await keep_doing("purge", step, clock, idle_s=PURGE_EVERY_S)
-
-
-async def settle(platform: Platform) -> None:
-    """Carry everything that waits onward now, without loops: for commands that end at once, and for tests."""
-    # Whoever held a lease may be gone; without leases nothing needs to be waited for.
-    steps = _steps(platform, lease_s=None).values()
-    while sum([await step() for step in steps]):
-        continue
-
-
-def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Callable[[], Awaitable[int]]]:
-    """Return what carries changes onward, one step each."""
-    r = platform.replication
-    return {
-        "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=lease_s).step,
-        "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
-        "transitions": lambda: pick_up(r),
-        "backfill": Backfiller(r, steady=time.monotonic).step,
-        "dead letters": lambda: retry_due(r),
-        "shadow reads": ShadowTeller(platform.works.shadows, r).step,
-        "digests": DigestKeeper(r, lease_s=lease_s).step,
-        "outbox": OutboxPump(platform.works, r.journal, platform.reactions).step,
-        **{
-            f"commands {hand}": CommandRunner(platform.works, r, hand=hand).step for hand in range(1, COMMAND_HANDS + 1)
-        },
-        "lag samples": LagSampler(platform.works, r).step,
-    }
-
-
 async def serve(settings: Settings, report: Report, services: Sequence[str] = ()) -> None:
     """Run these services, or all of them in one process, until it is told to stop (Ctrl-C or SIGTERM)."""
     from mystira.services.app import seed
@@ -264,7 +167,7 @@ async def serve(settings: Settings, report: Report, services: Sequence[str] = ()
             if "admin" in chosen:
                 await _refuse_without_reader(running)
             server = Server(make_application(running, _doors(running, chosen)), settings.proxies)
-            async with working(running) if "worker" in chosen else _telling(running):
+            async with working(running) if "worker" in chosen else telling(running):
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
                 await server.ready(serving)
@@ -298,18 +201,6 @@ async def _refuse_without_reader(platform: Platform) -> None:
             f"of the database run: GRANT {READER} TO {{the user of MYSTIRA_RELATIONAL}}"
         )
         raise DataUnusable(reason=reason) from error
-
-
-@asynccontextmanager
-async def _telling(platform: Platform) -> AsyncGenerator[None]:
-    """Do without a worker what belongs to this process alone: tell what its shadow reads have shown."""
-    step = ShadowTeller(platform.works.shadows, platform.replication).step
-    telling = asyncio.create_task(keep_doing("shadow reads", step, Wake(), idle_s=BY_CLOCK_S["shadow reads"]))
-    try:
-        yield
-    finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
 
 
 @asynccontextmanager

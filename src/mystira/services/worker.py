@@ -1,0 +1,120 @@
+"""The worker: the loops and jobs that carry everything onward."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from mystira.operations.jobs import CommandRunner
+from mystira.operations.migration.jobs import LagSampler
+from mystira.polyglot.backfill import Backfiller
+from mystira.polyglot.bus import OutboxPump
+from mystira.polyglot.deadletters import retry_due
+from mystira.polyglot.digesting import DigestKeeper
+from mystira.polyglot.feed import LEASE_S, FeedFollower
+from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
+from mystira.polyglot.purge import purge_in_turn
+from mystira.polyglot.relay import ReverseRelay
+from mystira.polyglot.sampling import Sampler
+from mystira.polyglot.shadow_reports import ShadowTeller
+from mystira.polyglot.transition import pick_up
+from mystira.services import JOBS
+from mystira.services.platform import Platform
+
+# Commits that come faster share one round: a hundred rounds a second carry as much as one for each would.
+APART_S = 0.01
+# Nothing waits for digests, so they go in larger steps.
+DIGESTS_APART_S = 0.25
+BY_CLOCK_S = {
+    "shadow reads": 5.0,
+    "backfill": 2.0,
+    "dead letters": 2.0,
+    "digests": 1.0,
+    "transitions": 10.0,
+    "lag samples": 5.0,
+}
+
+SAMPLES_S = 10.0
+COMMAND_HANDS = 4
+PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
+
+
+@asynccontextmanager
+async def working(platform: Platform) -> AsyncGenerator[None]:
+    """Carry events from documents to the outbox and from there to the reactions, and do the jobs, until the end."""
+    # A bell that nobody rings: what no commit can hurry comes round by the clock alone.
+    clock = Wake()
+    loops = [
+        asyncio.create_task(
+            keep_doing(
+                name,
+                step,
+                clock if name in BY_CLOCK_S else platform.wake,
+                idle_s=BY_CLOCK_S.get(name, IDLE_S),
+                apart_s=DIGESTS_APART_S if name == "digests" else APART_S,
+            )
+        )
+        for name, step in _steps(platform).items()
+    ]
+    for job in JOBS:
+        step = partial(job.do, platform.works)
+        loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
+    sampling = keep_doing("samples", Sampler(platform.replication).step, clock, idle_s=SAMPLES_S)
+    loops.append(asyncio.create_task(sampling))
+    if platform.settings.purge_days:
+        loops.append(asyncio.create_task(_purging(platform, clock)))
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _purging(platform: Platform, clock: Wake) -> None:
+    """Look every hour whether a day has passed; not while everything is being started."""
+    await asyncio.sleep(PURGE_AFTER_S)
+    older_than_s = timedelta(days=platform.settings.purge_days).total_seconds()
+    step = partial(purge_in_turn, platform.replication, older_than_s=older_than_s)
+    await keep_doing("purge", step, clock, idle_s=PURGE_EVERY_S)
+
+
+async def settle(platform: Platform) -> None:
+    """Carry everything that waits onward now, without loops: for commands that end at once, and for tests."""
+    # Whoever held a lease may be gone; without leases nothing needs to be waited for.
+    steps = _steps(platform, lease_s=None).values()
+    while sum([await step() for step in steps]):
+        continue
+
+
+def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Callable[[], Awaitable[int]]]:
+    """Return what carries changes onward, one step each."""
+    r = platform.replication
+    return {
+        "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=lease_s).step,
+        "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
+        "transitions": lambda: pick_up(r),
+        "backfill": Backfiller(r, steady=time.monotonic).step,
+        "dead letters": lambda: retry_due(r),
+        "shadow reads": ShadowTeller(platform.works.shadows, r).step,
+        "digests": DigestKeeper(r, lease_s=lease_s).step,
+        "outbox": OutboxPump(platform.works, r.journal, platform.reactions).step,
+        **{
+            f"commands {hand}": CommandRunner(platform.works, r, hand=hand).step for hand in range(1, COMMAND_HANDS + 1)
+        },
+        "lag samples": LagSampler(platform.works, r).step,
+    }
+
+
+@asynccontextmanager
+async def telling(platform: Platform) -> AsyncGenerator[None]:
+    """Do without a worker what belongs to this process alone: tell what its shadow reads have shown."""
+    step = ShadowTeller(platform.works.shadows, platform.replication).step
+    telling = asyncio.create_task(keep_doing("shadow reads", step, Wake(), idle_s=BY_CLOCK_S["shadow reads"]))
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
