@@ -3,8 +3,10 @@
 import asyncio
 import json
 import math
+import re
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -21,6 +23,8 @@ SESSIONS = 200
 EVERY_S = 2.0
 SECONDS_FACTOR = 3
 GOAL_P95_MS = 50.0
+WATCHERS = 2
+MOVES = re.compile(rb'"moves":(\d+)')
 STORIES = ("the-moss-bridge", "the-clockwork-orchard", "the-lantern-in-the-lighthouse")
 
 
@@ -31,10 +35,16 @@ async def measure(seconds: float) -> list[Latency]:
         server = RunningPlatform(Path(folder) / "data", MYSTIRA_LIMIT_WRITES="0").wait_until_ready()
         try:
             players = await _players(Path(folder) / "data", server.port)
-            found = await _played(players, seconds * SECONDS_FACTOR)
+            alone, _ = await _played(players, seconds * SECONDS_FACTOR)
+            watched, seen_ms = await _played(players, seconds * SECONDS_FACTOR, watchers=WATCHERS)
         finally:
             server.stop()
-    return [found]
+    games = f"{SESSIONS} games every {EVERY_S:g} s"
+    return [
+        _summary(f"a scene move, {games}", *alone),
+        _summary(f"a scene move, {games}, {WATCHERS} watch each", *watched),
+        _summary("the same move as a watcher sees it, from when it was due", seen_ms, 0),
+    ]
 
 
 class _Answer(NamedTuple):
@@ -47,21 +57,25 @@ class _Player:
 
     def __init__(self, number: int, port: int) -> None:
         self.chance = Random(number)
-        self._port = port
-        self._account = f"bench-{number}"
+        self.port = port
+        self.account = f"bench-{number}"
+        self.game = ""
+        self.moves = 0
+        self.due_at: dict[int, float] = {}
         self._story = STORIES[number % len(STORIES)]
         self._line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._scene: dict[str, Any] = {}
-        self._url = ""
         self._keys = 0
 
     async def start(self) -> None:
         """Begin a game, or the next one when the last has ended."""
-        profile = {"profile_id": self._account, "character_id": None}
-        asked = {"scenario_id": self._story, "owner_profile_id": self._account, "players": [profile]}
+        profile = {"profile_id": self.account, "character_id": None}
+        asked = {"scenario_id": self._story, "owner_profile_id": self.account, "players": [profile]}
         answer = await self._ask("/api/v1/sessions", asked)
         assert answer.status == 201, answer
-        self._url = f"/api/v1/sessions/{answer.body['session_id']}/moves"
+        self.game = f"/api/v1/sessions/{answer.body['session_id']}"
+        self.moves = 0
+        self.due_at.clear()
         self._scene = answer.body["scene"]
 
     async def move(self) -> bool:
@@ -69,9 +83,10 @@ class _Player:
         self._keys += 1
         choice = self.chance.choice(self._scene["choices"])["id"]
         asked = {"scene_id": self._scene["id"], "choice": choice, "key": f"k{self._keys}"}
-        answer = await self._ask(self._url, asked)
+        answer = await self._ask(f"{self.game}/moves", asked)
         if answer.status != 200:
             return False
+        self.moves += 1
         self._scene = {} if answer.body["completed"] else answer.body["next_scene"]
         return True
 
@@ -89,11 +104,11 @@ class _Player:
     async def _ask(self, url: str, asked: dict[str, Any]) -> _Answer:
         # A plain socket costs a tenth of an HTTP client, and what the client costs is missing on the server's side.
         if self._line is None:
-            self._line = await asyncio.open_connection("127.0.0.1", self._port)
+            self._line = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self._line
         body = json.dumps(asked).encode()
         writer.write(
-            f"POST {url} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: mystira_session={self._account}\r\n"
+            f"POST {url} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: mystira_session={self.account}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
             + body
         )
@@ -121,8 +136,12 @@ async def _players(data: Path, port: int) -> list[_Player]:
     return players
 
 
-async def _played(players: list[_Player], seconds: float) -> Latency:
+async def _played(
+    players: list[_Player], seconds: float, watchers: int = 0
+) -> tuple[tuple[list[float], int], list[float]]:
+    """Let everybody move for so long; return how long moves took, how many failed, and when watchers saw them."""
     taken_ms: list[float] = []
+    seen_ms: list[float] = []
     errors = 0
     begun = time.perf_counter() + 0.5
 
@@ -133,22 +152,47 @@ async def _played(players: list[_Player], seconds: float) -> Latency:
             if player.is_over:
                 await player.start()
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            player.due_at[player.moves + 1] = due
             accepted = await player.move()
             taken_ms.append((time.perf_counter() - due) * 1_000)
             errors += not accepted
             due += EVERY_S
 
+    watching = [asyncio.create_task(_watch(player, seen_ms)) for player in players for _ in range(watchers)]
     await asyncio.gather(*(play(player) for player in players))
+    for task in watching:
+        task.cancel()
+    await asyncio.gather(*watching, return_exceptions=True)
     for player in players:
         player.close()
-    return _summary(taken_ms, errors)
+    return (taken_ms, errors), seen_ms
 
 
-def _summary(taken_ms: list[float], errors: int) -> Latency:
+async def _watch(player: _Player, seen_ms: list[float]) -> None:
+    """Follow one player's games on a stream of their own, one game after another."""
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", player.port)
+        try:
+            game = player.game
+            writer.write(
+                f"GET {game}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                f"Cookie: mystira_session={player.account}\r\n\r\n".encode()
+            )
+            with suppress(TimeoutError):
+                while player.game == game:
+                    async with asyncio.timeout(EVERY_S):
+                        line = await reader.readline()
+                    due = player.due_at.pop(int(found[1]), None) if (found := MOVES.search(line)) else None
+                    if due is not None and player.game == game:
+                        seen_ms.append((time.perf_counter() - due) * 1_000)
+        finally:
+            writer.close()
+
+
+def _summary(name: str, taken_ms: list[float], errors: int) -> Latency:
     ordered = sorted(taken_ms)
 
     def at(share: float) -> float:
         return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
-    name = f"a scene move, {SESSIONS} games every {EVERY_S:g} s"
     return Latency(name, len(ordered), at(0.5), at(0.95), at(0.99), ordered[-1], errors, GOAL_P95_MS)
