@@ -19,6 +19,7 @@ from mystira.play.trophies import pages as trophy_pages
 from mystira.polyglot.keyed import keyed_hash
 from mystira.services.doors import Doors, make_application
 from mystira.services.platform import Platform
+from mystira.web.installable import HANDLERS as INSTALLABLE
 
 SAMPLE_CHILDREN = (("sample-mira", "Mira", "6-9", "fox"), ("sample-tomas", "Tomas", "10-12", "owl"))
 
@@ -33,6 +34,7 @@ def doors(platform: Platform) -> Doors:
             *play_pages.HANDLERS,
             *trophy_pages.HANDLERS,
             *account_pages.HANDLERS,
+            *INSTALLABLE,
         ],
         rooms=("play", "accounts"),
         state={"demo": platform.settings.demo, "mailbox": Mailbox()},

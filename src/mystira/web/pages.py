@@ -92,7 +92,7 @@ def policy(nonce: str) -> str:
     return (
         f"default-src 'none'; script-src {own}; style-src {own}; img-src 'self' data:; font-src 'self'; "
         "connect-src 'self'; media-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
-        "manifest-src 'self'"
+        "manifest-src 'self'; worker-src 'self'"
     )
 
 

@@ -106,7 +106,7 @@
     const place = one("[data-trouble]");
     if (place) { place.hidden = !text; place.textContent = text; }
   };
-  document.addEventListener("htmx:error", () => { asking = false; trouble(one("[data-trouble]")?.dataset.lost ?? ""); });
+  document.addEventListener("htmx:error", () => { asking = false; trouble(one("[data-trouble]")?.dataset[navigator.onLine ? "lost" : "offline"] ?? ""); });
   document.addEventListener("htmx:before:request", () => { asking = true; trouble(""); });
   document.addEventListener("htmx:after:swap", (event) => {
     asking = false;
@@ -136,4 +136,10 @@
   };
   arrive(false);
   follow();
+
+  // Offline, what was seen is shown again and says so; a choice waits until the connection is back.
+  const tellOffline = () => { one("[data-offline-note]").hidden = navigator.onLine; };
+  for (const change of ["online", "offline"]) window.addEventListener(change, tellOffline);
+  tellOffline();
+  if ("serviceWorker" in navigator) navigator.serviceWorker.register("/sw.js");
 })();
