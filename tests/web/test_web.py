@@ -325,6 +325,31 @@ def test_every_route_is_listed_with_who_may_use_it() -> None:
     assert listed["GET", "/health/live"] == "anyone"
 
 
+async def telling() -> dict[str, Any]:
+    return {"waiting": 3}
+
+
+def test_what_is_not_needed_may_be_away_and_what_is_for_people_is_asked_by_them_only() -> None:
+    checks = (
+        HealthCheck("fine", healthy),
+        HealthCheck("follower", ill, lambda: False),
+        HealthCheck("queue", telling, for_people=True),
+        HealthCheck("reports", ill, for_people=True),
+    )
+    with TestClient(app(*checks)) as client:
+        answer = client.get("/health/ready")
+        assert (answer.status_code, answer.json()["parts"]) == (200, {"fine": "ok", "follower": "cannot be reached"})
+        answer = client.get("/health")
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+        assert answer.json()["parts"]["queue"] == {"waiting": 3}
+        assert answer.json()["parts"]["reports"] == "cannot be reached"
+    with TestClient(app(*checks[:1])) as client:
+        assert client.get("/health").json() == {"status": "well", "parts": {"fine": "ok"}}
+    with TestClient(app(HealthCheck("leader", ill))) as client:
+        answer = client.get("/health")
+        assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+
+
 def test_health_names_what_is_wrong() -> None:
     checks = (HealthCheck("fine", healthy), HealthCheck("ill", ill), HealthCheck("stuck", stuck))
     with TestClient(app(*checks)) as client:

@@ -194,6 +194,10 @@ class Leadership:
                 continue
         return None
 
+    def leaders(self) -> set[Leader]:
+        """Return which stores lead what this process has worked with, as it last heard; empty before it has."""
+        return {control.leader for control in self._known.values()}
+
     def _believed(self, collection: Collection[Any]) -> Leader:
         known = self._known.get(collection.name)
         return collection.phase.leader if known is None else known.leader

@@ -9,11 +9,11 @@ from litestar import Litestar
 from litestar.types import ControllerRouterHandler
 
 from mystira.polyglot.sampling import tell_shadows
+from mystira.services.health import checks_of
 from mystira.services.platform import Platform
 from mystira.settings import Settings
 from mystira.web.access import Authenticate, AuthenticateStaff, Scraping, nobody
 from mystira.web.app import make_app
-from mystira.web.health import HealthCheck
 from mystira.web.limits import Limit, Limits
 
 ROOMS = Path(__file__).parents[1]
@@ -43,10 +43,7 @@ def make_application(platform: Platform, services: Sequence[Doors]) -> Litestar:
         authenticate=families.authenticate,
         authenticate_staff=staff.authenticate_staff,
         state=state,
-        checks=[
-            HealthCheck("documents", platform.documents.ping),
-            HealthCheck("relational", platform.relational.ping),
-        ],
+        checks=checks_of(platform),
         session_cookie=families.session_cookie,
         staff_cookie=staff.staff_cookie,
         limits=_limits(platform.settings),

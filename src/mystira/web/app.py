@@ -19,7 +19,7 @@ from mystira.web.answers import answer_crash, answer_http, answer_problem
 from mystira.web.bodies import BODY_BYTES_MAX
 from mystira.web.envelope import enveloped
 from mystira.web.files import STATIC, read_files, static_file
-from mystira.web.health import Asking, HealthCheck, end_questions, live, ready
+from mystira.web.health import Asking, HealthCheck, end_questions, health, live, ready
 from mystira.web.limits import Buckets, Limits, Take
 from mystira.web.metrics import measured, metrics
 from mystira.web.openapi import document
@@ -70,7 +70,7 @@ def make_app(
         "scraping": scraping or Scraping(),
     }
     app = Litestar(
-        route_handlers=[*handlers, live, ready, metrics, openapi_document, static_file],
+        route_handlers=[*handlers, live, ready, health, metrics, openapi_document, static_file],
         guards=[admit],
         state=State({**shared, **(state or {})}),
         exception_handlers={Problem: answer_problem, HTTPException: answer_http, Exception: answer_crash},
