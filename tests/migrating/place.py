@@ -80,16 +80,17 @@ class Place:
 
 
 @contextmanager
-def prepared(data: Path, players: int = PLAYERS) -> Iterator[Place]:
-    """Yield a place with some players in it; its PostgreSQL runs until the end."""
+def prepared(data: Path, players: int = PLAYERS, *, attached: bool = True) -> Iterator[Place]:
+    """Yield a place with some players in it; while `attached`, its PostgreSQL runs until the end, which is quicker."""
     place = Place(data)
     data.mkdir(parents=True, exist_ok=True)
-    attached = asyncio.run(attach(data, lambda text: None))
+    hold = asyncio.run(attach(data, lambda text: None)) if attached else None
     try:
         place.with_platform(lambda opened: _settle_in(opened, players))
         yield place
     finally:
-        asyncio.run(attached.release())
+        if hold is not None:
+            asyncio.run(hold.release())
         asyncio.run(remove(data))
 
 
