@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check contracts chaos explore storm bench migration schemas reset lock setup-run setup-test
+.PHONY: help run dev demo test check contracts chaos explore storm bench migration schemas reset lock setup-run setup-test
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 20
@@ -33,6 +33,9 @@ explore: setup-test ## Visit every state of the control protocol: make explore (
 
 storm: setup-test ## Seeded storms over replication: make storm SEEDS=2000 (FROM=7 begins there).
 	@.venv/bin/python -m tests.storms --seeds $(or $(SEEDS),2000) --from $(or $(FROM),0)
+
+demo: setup-run ## A migration under fire, to watch in the terminal and the browser: about three minutes (DEMO_S=60 is the short form).
+	@exec .venv/bin/python -m demo
 
 bench: setup-test ## Measure against named peers; writes bench/results.json and bench/RESULTS.md.
 	@.venv/bin/python -m bench

@@ -1,0 +1,59 @@
+"""The demonstration in its short form: it must come out well, and its checker must be able to say that it did not."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from demo.players import Answer, Kept, Player, Taken, percentiles
+
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.slow
+def test_a_migration_under_fire_loses_nothing() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env=os.environ | {"DEMO_S": "60"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(ended.stdout)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "Nothing was lost." in ended.stdout
+
+
+def test_a_wrong_length_is_told_in_one_sentence() -> None:
+    command = [sys.executable, "-m", "demo"]
+    ended = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"DEMO_S": "soon"}, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+
+
+class Forgetful(Player):
+    """A player whose API has forgotten one move and changed another."""
+
+    async def _patiently(self, verb: str, url: str, asked: dict[str, object] | None, *, timed: bool = False) -> Answer:
+        if verb == "GET":
+            return Answer(200, {"moves": 2, "state": "in_progress"})
+        return Answer(200, {"number": 1}) if asked == {"key": "k1"} else Answer(409, {})
+
+
+async def test_the_checker_sees_a_lost_a_changed_and_a_missing_move() -> None:
+    player = Forgetful(1, 0)
+    url = "/api/v1/sessions/one/moves"
+    player.acknowledged = [Kept(url, {"key": "k1"}, {"number": 1}), Kept(url, {"key": "k2"}, {"number": 2})]
+    player.moves = {"one": 3}
+    wrong = await player.check()
+    assert len(wrong) == 2 and "k2" in wrong[0] and "3 were acknowledged" in wrong[1]
+
+
+def test_percentiles_are_those_of_the_slowest() -> None:
+    taken = [Taken(0, number / 1_000, 1) for number in range(1, 201)]
+    middle, high, longest = percentiles(taken)
+    assert (round(middle), round(high), round(longest)) == (101, 199, 200)
