@@ -93,7 +93,6 @@ async def _chapters(demo: Demo) -> None:
     await make_families(demo.data, demo.wanted.families, demo.wanted.players)
     demo.tell.heading("The services start, each in a process of its own")
     await demo.fleet.start("app", "admin", "worker")
-    await _addresses(demo)
     async with _playing(demo):
         demo.tell.heading(f"{demo.wanted.players} of them play, a move a second each")
         await demo.calmly()
@@ -153,12 +152,12 @@ async def _corrupt(demo: Demo) -> None:
 
 
 async def _scrubbed(demo: Demo) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in COLLECTIONS:
-        report = await demo.fleet.mystira("migrate", "verify", name, "--scrub", codes=(0, 4))
-        found[name] = report["differences"]
+    reports = await asyncio.gather(
+        *(demo.fleet.mystira("migrate", "verify", name, "--scrub", codes=(0, 4)) for name in COLLECTIONS)
+    )
+    for name, report in zip(COLLECTIONS, reports, strict=True):
         demo.tell.line(f"{name}: everything was reread; {report['differences']} differences.")
-    return found
+    return {name: report["differences"] for name, report in zip(COLLECTIONS, reports, strict=True)}
 
 
 async def _poison(demo: Demo) -> None:
@@ -199,8 +198,7 @@ async def _cut_over(demo: Demo) -> None:
 
 async def _stand_alone(demo: Demo) -> None:
     demo.tell.heading("DualWritePostgresRead -> PostgresOnly; then PostgreSQL dies")
-    for name in COLLECTIONS:
-        await _insist(demo, "migrate", "finish", name, "--yes")
+    await asyncio.gather(*(_insist(demo, "migrate", "finish", name, "--yes") for name in COLLECTIONS))
     before = sum(len(player.acknowledged) for player in demo.players)
     demo.tell.line(f"kill -9 {demo.fleet.kill_postgres()}   (PostgreSQL, which leads alone now)")
     await _soon(lambda: sum(len(player.acknowledged) for player in demo.players) > before + len(demo.players))
@@ -209,8 +207,7 @@ async def _stand_alone(demo: Demo) -> None:
 
 async def _go_back(demo: Demo) -> None:
     demo.tell.heading("And back: PostgresOnly -> DualWritePostgresRead -> DualWriteCosmosRead")
-    for name in COLLECTIONS:
-        await _insist(demo, "migrate", "reopen", name, "--wait")
+    await asyncio.gather(*(_insist(demo, "migrate", "reopen", name, "--wait") for name in COLLECTIONS))
     for name in COLLECTIONS:
         await _change_leader(demo, "rollback", name)
 

@@ -13,7 +13,7 @@ from mystira.accounts.storage import COLLECTIONS as SOME
 from mystira.cosmos_emulator.endpoint import Endpoint
 from mystira.cosmos_emulator.serving import listening
 from mystira.cosmos_emulator.signing import WELL_KNOWN_KEY
-from mystira.keeping.backups import NoOldPrograms, back_up, bring_back, upgrade_postgres
+from mystira.keeping.backups import NoOldPrograms, NothingToBackUp, back_up, bring_back, upgrade_postgres
 from mystira.polyglot.backups.manifest import BackupDamaged, BackupFolderUnusable, read_manifest
 from mystira.polyglot.backups.restoring import NotEmpty, StoresInUse
 from mystira.polyglot.gates import look_at_gates
@@ -114,12 +114,40 @@ async def test_a_damaged_backup_is_told_before_anything_is_changed(here: Setting
     assert await names(here) == ["mira"]
 
 
+async def test_where_nothing_is_nothing_is_backed_up_and_nothing_made(here: Settings, tmp_path: Path) -> None:
+    with pytest.raises(NothingToBackUp):
+        await back_up(here, tmp_path / "backup", quiet, actor="tests")
+    assert not here.data.exists() and not (tmp_path / "backup").exists()
+
+
 async def test_nothing_starts_on_a_restore_that_was_cut_off(here: Settings) -> None:
     here.data.mkdir()
     (here.data / RESTORING).touch()
     with pytest.raises(DataUnusable, match="mystira restore FOLDER --replace"):
         async with platform(here, quiet):
             pass
+
+
+async def test_a_postgresql_of_ones_own_is_emptied_and_filled_again(tmp_path: Path) -> None:
+    server, folder = tmp_path / "server", tmp_path / "backup"
+    server.mkdir()
+    attached = await attach(server, quiet)
+    try:
+        connection = await asyncpg.connect(attached.dsn)
+        await connection.execute("CREATE DATABASE own")
+        await connection.close()
+        dsn = attached.dsn.replace("/postgres?", "/own?")
+        settings = read_settings({"MYSTIRA_DATA": str(tmp_path / "data"), "MYSTIRA_RELATIONAL": dsn})
+        await add(settings, "mira")
+        await back_up(settings, folder, quiet, actor="tests")
+        await add(settings, "tomas")
+        with pytest.raises(NotEmpty):
+            await bring_back(settings, folder, quiet, replace=False)
+        await bring_back(settings, folder, quiet, replace=True)
+        assert await names(settings) == ["mira"]
+    finally:
+        await attached.release()
+        await remove(server)
 
 
 async def test_documents_of_cosmos_db_come_back_into_another_account(here: Settings, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from mystira.adopting import collections_of
 from mystira.polyglot.backups.manifest import Backup, read_manifest
 from mystira.polyglot.backups.restoring import StoresInUse, check_targets, restore_documents_and_media, restore_rows
 from mystira.polyglot.backups.taking import Sources, check_backup, take
@@ -47,6 +48,13 @@ class NotEmbedded(Problem):
     kind = Kind.CONFLICT
 
 
+class NothingToBackUp(Problem):
+    """There is nothing of Mystira in {where} yet. Set MYSTIRA_DATA (or MYSTIRA_RELATIONAL) to what the platform runs
+    on."""
+
+    kind = Kind.NOT_FOUND
+
+
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """What a restore came to; `same_secret` is false where sign-ins that were kept are no longer understood."""
 
@@ -57,7 +65,12 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 async def back_up(settings: Settings, folder: Path, report: Report, *, actor: str, why: str = "") -> Backup:
     """Take a backup of both stores and note it in the history of every collection."""
+    if settings.relational == "embedded" and not made_by(home_of(settings.data)):
+        raise NothingToBackUp(where=settings.data)
     async with _sources(settings, report) as sources:
+        async with dumping.connected(sources.dsn) as connection:
+            if await dumping.revision(connection) is None:
+                raise NothingToBackUp(where="this PostgreSQL")
         backup = await take(sources, folder)
         if backup.revision == revisions(MIGRATIONS)[-1]:
             await _note(sources.dsn, folder, backup, actor, why)
@@ -168,11 +181,11 @@ async def _sources(settings: Settings, report: Report, install: Path | None = No
     attached = await attach(settings.data, report, install) if settings.relational == "embedded" else None
     try:
         dsn = attached.dsn if attached else settings.relational
-        known = Sources(Catalog(COLLECTIONS), dsn, Path(), settings.media, _mark(settings))
+        known = Sources(Catalog(collections_of(settings)), dsn, Path(), settings.media, _mark(settings))
         if isinstance(settings.documents, Address):
             from mystira.polyglot.stores.cosmos.store import open_cosmos
 
-            async with open_cosmos(settings.documents, COLLECTIONS) as documents:
+            async with open_cosmos(settings.documents, known.catalog) as documents:
                 yield known._replace(documents=documents)
         else:
             settings.documents.parent.mkdir(parents=True, exist_ok=True)

@@ -2,17 +2,22 @@
 
 import asyncio
 import getpass
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from cyclopts import Parameter
 
 from mystira.keeping.backups import back_up, bring_back, default_folder, upgrade_postgres
+from mystira.polyglot.store import StoreError
 from mystira.settings import read_settings
 from mystira.terminal import agrees, can_ask, print_json, say, say_apart
 
-REFUSED, USAGE = 1, 2
+REFUSED, USAGE, UNAVAILABLE = 1, 2, 6
+"""Exit codes, as docs/migrate.md tells them for every command."""
+
+T = TypeVar("T")
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]
 Why = Annotated[str, Parameter(help="The reason, for the history.")]
@@ -22,7 +27,7 @@ Actor = Annotated[str, Parameter(name="--as", help="Who asks, for the history (d
 def backup(folder: Path | None = None, *, why: Why = "", actor: Actor = "", json: AsJson = False) -> None:
     """Copy both stores and the media, as they stand at one instant, into a new FOLDER. Services may go on running."""
     target = (folder or default_folder()).absolute()
-    taken = asyncio.run(back_up(read_settings(), target, say_apart, actor=actor or getpass.getuser(), why=why))
+    taken = _done(back_up(read_settings(), target, say_apart, actor=actor or getpass.getuser(), why=why))
     if json:
         print_json({"folder": str(target), "manifest": taken.sha256, **msgspec.to_builtins(taken)})
         return
@@ -42,7 +47,7 @@ def restore(
     settings = read_settings()
     if replace and not yes:
         _ask(f"Replace everything in {settings.data} by the backup in {folder}?")
-    done = asyncio.run(bring_back(settings, folder.absolute(), say_apart, replace=replace))
+    done = _done(bring_back(settings, folder.absolute(), say_apart, replace=replace))
     at = done.backup.taken_at
     if json:
         print_json({"seconds": done.seconds, "same_secret": done.same_secret, "taken_at": at})
@@ -62,11 +67,19 @@ def upgrade(
 ) -> None:
     """Bring the embedded PostgreSQL's data to the version of the programs here, by a backup that stays in FOLDER."""
     target = (folder or default_folder()).absolute()
-    before, now = asyncio.run(upgrade_postgres(read_settings(), target, say_apart, programs))
+    before, now = _done(upgrade_postgres(read_settings(), target, say_apart, programs))
     if before == now:
         say(f"The data belongs to PostgreSQL {now}, as the programs do; there is nothing to do.")
     else:
         say(f"What belonged to PostgreSQL {before} belongs to {now} now. As it was, it is kept in {target}.")
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except StoreError as error:
+        say_apart(f"A store cannot be reached or is damaged: {error}. See to it, then try again.")
+        raise SystemExit(UNAVAILABLE) from None
 
 
 def _ask(question: str) -> None:
