@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mystira.accounts.actions import add_profile, complete_account, give_consent, open_browser_session
-from mystira.accounts.model import keyed_hash
 from mystira.content.commands import SAMPLE_CONTENT, import_folder
+from mystira.polyglot.keyed import keyed_hash
 from mystira.run import platform
 from mystira.services.platform import Platform
 from mystira.settings import read_settings

@@ -93,6 +93,7 @@ async def _chapters(demo: Demo) -> None:
     await make_families(demo.data, demo.wanted.families, demo.wanted.players)
     demo.tell.heading("The services start, each in a process of its own")
     await demo.fleet.start("app", "admin", "worker")
+    await _addresses(demo)
     async with _playing(demo):
         demo.tell.heading(f"{demo.wanted.players} of them play, a move a second each")
         await demo.calmly()

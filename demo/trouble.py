@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 
 from mystira.accounts.actions import complete_account
-from mystira.accounts.model import keyed_hash
+from mystira.polyglot.keyed import keyed_hash
 from mystira.polyglot.stores.postgres.embedded import attach
 from mystira.run import platform
 from mystira.settings import read_settings
