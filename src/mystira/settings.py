@@ -75,11 +75,18 @@ SETTINGS = (
         "MYSTIRA_TRACES", "", "Where an OpenTelemetry collector takes traces, like `http://127.0.0.1:4318/v1/traces`."
     ),
     Setting("MYSTIRA_LIMIT_PASSWORDS", "10", "Passwords tried for one administrator in 15 minutes; 0 for any number."),
+    Setting(
+        "MYSTIRA_SCRUB_DAYS",
+        "7",
+        "After how many days what both stores hold is slowly reread and compared again; 0 leaves that to people.",
+    ),
+    Setting("MYSTIRA_SCRUB_PACE", "50", "How many records a second that rereads, at most."),
     Setting("MYSTIRA_PURGE_DAYS", "30", "After how many days what was removed leaves no trace; 0 keeps the traces."),
 )
 
 
-PURGE_DAYS_MAX = 3_650
+DAYS_MAX = 3_650
+DAYS = ("MYSTIRA_SCRUB_DAYS", "MYSTIRA_PURGE_DAYS")
 LIMITS = tuple(setting.name for setting in SETTINGS if setting.name.startswith("MYSTIRA_LIMIT_"))
 
 
@@ -100,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_sign_ins: int
     limit_links: int
     limit_passwords: int
+    scrub_days: int
+    scrub_pace: int
     purge_days: int
     metrics_token: str
     traces: str
@@ -143,9 +152,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if value["MYSTIRA_TRACES"] and not value["MYSTIRA_TRACES"].startswith(("http://", "https://")):
         wrong.append(_say("MYSTIRA_TRACES", value, "write an address like `http://127.0.0.1:4318/v1/traces`"))
     wrong += _wrong_proxies(value)
-    wrong += [_say(name, value, "write a number from 0 to 1000000") for name in LIMITS if not _is_limit(value[name])]
-    if not _is_limit(value["MYSTIRA_PURGE_DAYS"]) or int(value["MYSTIRA_PURGE_DAYS"]) > PURGE_DAYS_MAX:
-        wrong.append(_say("MYSTIRA_PURGE_DAYS", value, f"write a number from 0 to {PURGE_DAYS_MAX}"))
+    wrong += _wrong_numbers(value)
     if wrong or documents is None or media is None:
         raise SettingsWrong(wrong="\n".join(f"  {line}" for line in wrong))
     return Settings(
@@ -160,10 +167,24 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         secret=value["MYSTIRA_SECRET"],
         proxies=_proxies(value),
         **{name.removeprefix(PREFIX).lower(): int(value[name]) for name in LIMITS},
+        scrub_days=int(value["MYSTIRA_SCRUB_DAYS"]),
+        scrub_pace=int(value["MYSTIRA_SCRUB_PACE"]),
         purge_days=int(value["MYSTIRA_PURGE_DAYS"]),
         metrics_token=value["MYSTIRA_METRICS_TOKEN"],
         traces=value["MYSTIRA_TRACES"],
     )
+
+
+def _wrong_numbers(value: Mapping[str, str]) -> list[str]:
+    limits = [_say(name, value, "write a number from 0 to 1000000") for name in LIMITS if not _is_limit(value[name])]
+    days = [
+        _say(name, value, f"write a number from 0 to {DAYS_MAX}")
+        for name in DAYS
+        if not _is_limit(value[name]) or int(value[name]) > DAYS_MAX
+    ]
+    is_pace = _is_limit(value["MYSTIRA_SCRUB_PACE"]) and value["MYSTIRA_SCRUB_PACE"] != "0"
+    pace = [] if is_pace else [_say("MYSTIRA_SCRUB_PACE", value, "write a number from 1 to 1000000")]
+    return limits + days + pace
 
 
 def secret_key(settings: Settings) -> bytes:

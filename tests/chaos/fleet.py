@@ -64,13 +64,13 @@ class Fleet:
             # A move takes seconds: whoever coordinates is spared every other time, so that some come to their end.
             roles = [role for role in ROLES if role != "coordinator" or turn % 2 == 0]
             for role in self._random.sample(roles, len(roles)):
-                await asyncio.sleep(self._random.uniform(0.2, 1.2) * self.calm * self._slowness())
+                await asyncio.sleep(self._random.uniform(0.2, 1.2) * self.calm * self.slowness())
                 self._note_crashes()
                 if self._kill(role):
                     await asyncio.sleep(self._random.choice((0.0, 0.3)))
                     self.spawn(role)
 
-    def _slowness(self) -> float:
+    def slowness(self) -> float:
         """How much longer than on an idle machine it takes to start: who is killed sooner than that never works."""
         for name, born_at in list(self._born_at.items()):
             if (self._folder / "at work" / name).exists():
@@ -126,7 +126,7 @@ def _went(process: "subprocess.Popen[bytes]", patience_s: float) -> bool:
 async def kill_postgres(attached: Attached, random: Random, every_s: float, fleet: Fleet) -> None:
     """Kill the database again and again, and start it after a while."""
     while True:
-        await asyncio.sleep(every_s * random.uniform(0.7, 1.1) * fleet.calm)
+        await asyncio.sleep(every_s * random.uniform(0.7, 1.1) * fleet.calm * fleet.slowness())
         pid = running_pid(attached.home)
         if pid is not None:
             signal_postmaster(pid)

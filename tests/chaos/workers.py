@@ -30,7 +30,7 @@ from mystira.polyglot.problem import Problem
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Held, Refused, StoreError, Throttled, TooLarge, Unavailable
-from mystira.polyglot.transition import change_phase
+from mystira.polyglot.transition import change_phase, pick_up
 from mystira.polyglot.work import Command
 from tests.chaos.world import (
     COLD,
@@ -55,7 +55,7 @@ FLIPS = {
     (Phase.DUAL_WRITE_POSTGRES_READ, Phase.DUAL_WRITE_COSMOS_READ): roll_back,
 }
 # Letters of conflicts wait for a person, and nobody takes backups here.
-ORDERS = Orders(waived=("backup", "dead letters", "verification", "scrub"), hold_s=8.0, refused_max=100_000)
+ORDERS = Orders(waived=("backup", "dead letters", "verification", "scrub"), hold_s=20.0, refused_max=100_000)
 
 
 class Log:
@@ -145,11 +145,11 @@ async def relay(opened: Opened, place: Place, name: str) -> None:
 
 
 async def fill(opened: Opened, place: Place, name: str) -> None:
-    """Fill copies, and try dead letters again."""
+    """Fill copies, try dead letters again, and end what a dead coordinator left."""
     worker = Backfiller(opened.r, steady=time.monotonic, page=40, lease_s=LEASE_S)
 
     async def step() -> int:
-        return await worker.step() + await retry_due(opened.r)
+        return await worker.step() + await retry_due(opened.r) + await pick_up(opened.r)
 
     await _keep_doing(name, step)
 

@@ -97,9 +97,10 @@ class Opened:
 
 
 async def open_both(place: Place, name: str) -> Opened:
-    """Open both stores, however long PostgreSQL is away."""
+    """Open both stores, however long one of them is away."""
     # A write to the file that waits longer than a request may last would arrive after a flip.
-    documents = await open_sqlite(place.documents, COLLECTIONS, locked_s_max=TEMPO.request_s / 2)
+    locked_s_max = TEMPO.request_s / 2
+    documents = await patiently(lambda: open_sqlite(place.documents, COLLECTIONS, locked_s_max=locked_s_max))
     relational = await patiently(lambda: open_postgres(place.dsn, COLLECTIONS, connections=6))
     return Opened(place, documents, relational, name)
 

@@ -162,3 +162,18 @@ async def test_a_json_file_holds_the_report_and_every_difference(relational: Rel
     assert (whole["report"]["id"], len(parts)) == ("run-1", 4)
     some = b"".join([part async for part in json_of(relational.reports, report(), STALE)])
     assert len(json.loads(some)["differences"]) == 200
+
+
+async def test_old_reports_go_but_not_the_newest_nor_the_last_whole_scrub(relational: RelationalStore) -> None:
+    reports, day = relational.reports, timedelta(days=1)
+    await reports.put(report("scrub", finished_at=NOW))
+    for at in range(1, 5):
+        when = NOW + at * day
+        await reports.put(report(f"run-{at}", kind=RunKind.DIGEST, started_at=when, finished_at=when))
+    await reports.put(report("of another", collection="Others"))
+    await reports.add("run-1", [difference("a")])
+    assert await reports.forget("Samples", NOW + 4 * day, 2) == 2
+    assert [one.id for one in await reports.recent("Samples")] == ["run-4", "run-3", "scrub"]
+    assert await reports.page("run-1") == [] and await reports.get("of another") is not None
+    assert await reports.forget("Samples", NOW + 4 * day, 0) == 1
+    assert [one.id for one in await reports.recent("Samples")] == ["run-4", "scrub"]

@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from mystira.polyglot.catalog import Catalog
+from mystira.polyglot.collection import Collection
 from mystira.polyglot.contrasts import Way
 from mystira.polyglot.control import Change, Control
 from mystira.polyglot.differences import DifferenceClass
@@ -100,6 +101,10 @@ class Garden:
 
     def drop_document(self, key: Key) -> None:
         self._file.execute('DELETE FROM "Samples" WHERE partition = ? AND id = ?', key)
+
+    def expire(self, collection: Collection[Any], id: str) -> None:
+        """Let a document's time be up."""
+        self._file.execute(f'UPDATE "{collection.container}" SET expires_at = 1 WHERE id = ?', (id,))
 
     async def put_row(self, record: Record) -> None:
         """Change a row in SQL."""

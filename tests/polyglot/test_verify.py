@@ -2,27 +2,31 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from itertools import count
 
+import msgspec
 import pytest
 
 from mystira.polyglot.canonical import digest_of
 from mystira.polyglot.control import Change, Control
 from mystira.polyglot.differences import DifferenceClass
-from mystira.polyglot.digest import Noted, differing
+from mystira.polyglot.digest import FOLDED_AT_ONCE, ROOT, Noted, Side, differing
+from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.entity import Stamp
+from mystira.polyglot.equality import is_equal
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.positions import Move, Stream
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.reports import RunKind, every_difference
-from mystira.polyglot.scrub import scrub
+from mystira.polyglot.scrub import LEASE_S, ScrubRunning, scrub, scrub_in_turn
 from mystira.polyglot.store import Key, Record, Unreadable
 from mystira.polyglot.stores.documents import load_looked
 from mystira.polyglot.verify import NothingToCompare, Scrutiny, verify, verify_keys
 from mystira.polyglot.work import Work, Works
-from tests.contracts.sample import BRIEFS, SAMPLES, Sample
-from tests.polyglot.moving import DUAL, REVERSED, SOMEBODY
+from tests.contracts.sample import BRIEFS, FLEETING, SAMPLES, Sample, record_of
+from tests.polyglot.moving import DUAL, REVERSED, SOMEBODY, real_clock
 from tests.polyglot.planting import QUICKLY, Garden, Planted, clean, living, sample
 
 pytestmark = pytest.mark.anyio
@@ -117,6 +121,77 @@ async def test_a_scrub_that_was_cut_short_goes_on_where_it_stopped(garden: Garde
     assert report.seen == 203
     assert [one.id for one in await garden.relational.reports.recent(SAMPLES.name)] == [report.id]
     assert (await garden.scrub(in_pages)).id != report.id
+
+
+async def test_of_two_workers_one_scrubs_and_the_lease_of_a_dead_one_runs_out(garden: Garden) -> None:
+    await garden.begin(DUAL)
+    await garden.sow(clean(30))
+    other = garden.r._replace(name="another worker")
+    refused: list[str] = []
+
+    async def sleep(seconds: float) -> None:
+        with pytest.raises(ScrubRunning) as running:
+            await scrub(other, SAMPLES, scrutiny=QUICKLY, **SOMEBODY)
+        refused.append(running.value.message)
+
+    in_pages = msgspec.structs.replace(QUICKLY, page=10, records_per_s=1e9)
+    first = await scrub(garden.r._replace(sleep=sleep), SAMPLES, scrutiny=in_pages, **SOMEBODY)
+    assert len(refused) > 3 and first.seen == 60
+    assert (await scrub(other, SAMPLES, scrutiny=QUICKLY, **SOMEBODY)).id != first.id
+    # One that died without a word.
+    lease = SAMPLES.name, Stream.SCRUB, "all", "dead", garden.r.clock()
+    assert await garden.r.journal.lease_range(*lease, LEASE_S) is not None
+    with pytest.raises(ScrubRunning):
+        await garden.scrub()
+    later = garden.r._replace(clock=lambda: real_clock() + timedelta(seconds=LEASE_S + 1))
+    assert (await scrub(later, SAMPLES, scrutiny=QUICKLY, **SOMEBODY)).seen == 60
+
+
+async def test_scrubs_take_turns_by_age_and_finish_what_a_dead_worker_left(garden: Garden) -> None:
+    await garden.begin(DUAL)
+    await garden.sow(clean(3))
+    r = garden.r
+    assert await scrub_in_turn(r, every_s=3600.0, records_per_s=1e9) == 1
+    assert await scrub_in_turn(r, every_s=3600.0, records_per_s=1e9) == 0
+    assert await scrub_in_turn(r, every_s=0.0, records_per_s=1e9) == 1
+    (newest, *_) = await garden.relational.reports.recent(SAMPLES.name)
+    await garden.relational.reports.put(msgspec.structs.replace(newest, finished_at=None))
+    assert await scrub_in_turn(r, every_s=3600.0, records_per_s=1e9) == 1
+    reports = await garden.relational.reports.recent(SAMPLES.name)
+    assert len(reports) == 2 and all(report.finished_at for report in reports)
+
+
+async def test_a_tree_that_was_changed_by_hand_hides_nothing_from_the_scrub(garden: Garden) -> None:
+    await garden.begin(DUAL)
+    await garden.sow(clean(5))
+    await DigestKeeper(garden.r, lease_s=None).step()
+    digests = garden.relational.digests
+    while await digests.fold(FOLDED_AT_ONCE):
+        continue
+    await garden.sql("UPDATE polyglot.digest_nodes SET total = total + 1 WHERE side = 'row' AND node = 1")
+    assert await digests.nodes(SAMPLES, Side.ROW, [ROOT]) != await digests.nodes(SAMPLES, Side.DOCUMENT, [ROOT])
+    assert (await garden.scrub()).counts == {}
+    assert await digests.nodes(SAMPLES, Side.ROW, [ROOT]) == await digests.nodes(SAMPLES, Side.DOCUMENT, [ROOT])
+
+
+async def test_a_document_whose_time_was_up_is_no_difference_and_in_nobodys_way(garden: Garden) -> None:
+    r = garden.r
+    await r.journal.declare(Control(id=FLEETING.name, phase=DUAL, copying=True, complete=True))
+    for id in ("short", "long"):
+        await r.documents.write(FLEETING, record_of(FLEETING.entity(id=id), collection=FLEETING), None)
+    follower = FeedFollower([FLEETING], r.documents, r.relational, clock=r.clock, lease_s=None)
+    keeper = DigestKeeper(r, lease_s=None)
+    await follower.step()
+    await keeper.step()
+    garden.expire(FLEETING, "short")
+    assert await garden.documents.sweep() == 1 and await r.relational.read(FLEETING, Key("short", "short")) is not None
+    await keeper.step()
+    assert [found async for found in differing(r.relational.digests, FLEETING)] == []
+    assert (await scrub(r, FLEETING, scrutiny=QUICKLY, **SOMEBODY)).counts == {}
+    assert await is_equal(r, FLEETING)
+    # What lives, and has no row, is still seen.
+    await r.documents.write(FLEETING, record_of(FLEETING.entity(id="new"), collection=FLEETING), None)
+    assert not await is_equal(r, FLEETING)
 
 
 async def test_a_scrub_keeps_its_pace(garden: Garden) -> None:

@@ -32,6 +32,8 @@ def test_without_any_setting_everything_has_a_value() -> None:
         ("MYSTIRA_PROXIES", "10.0.0.1, proxy.example", "write addresses or networks"),
         ("MYSTIRA_LIMIT_WRITES", "-1", "write a number from 0 to 1000000"),
         ("MYSTIRA_LIMIT_LINKS", "many", "write a number from 0 to 1000000"),
+        ("MYSTIRA_SCRUB_DAYS", "weekly", "write a number from 0 to 3650"),
+        ("MYSTIRA_SCRUB_PACE", "0", "write a number from 1 to 1000000"),
         ("MYSTIRA_PURGE_DAYS", "4000", "write a number from 0 to 3650"),
         ("MYSTIRA_PROT", "1", "did you mean MYSTIRA_PORT?"),
     ],

@@ -23,7 +23,7 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.roster import read_roster, strike
 from mystira.polyglot.store import Conflict, OutcomeUnknown, Throttled, Unavailable
-from mystira.polyglot.transition import Terms, certificates_of, change_phase
+from mystira.polyglot.transition import Terms, certificates_of, change_phase, end_transition, is_overdue
 
 HOLD_S = 10.0
 REFUSED_MAX = 1_000
@@ -115,6 +115,8 @@ async def _move(
     r: Replication, collection: Collection[Any], target: Phase, actor: str, why: str, orders: Orders
 ) -> Certificate:
     row = await r.row(collection)
+    if is_overdue(r, row):
+        row = await end_transition(r, collection, actor=actor, why="nobody finished it in time")
     if row.phase is not target:
         plan = await plan_move(r, collection, target, orders)
         if not plan.passes:

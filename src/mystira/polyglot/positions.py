@@ -10,13 +10,14 @@ import msgspec
 class Stream(StrEnum):
     """The readers of a change feed. FOLLOW and BACKFILL merge, only FOLLOW carries events; DIGEST only looks.
 
-    PURGE reads nothing: whose turn it is to purge a collection is leased like a range.
+    PURGE and SCRUB have no positions: whose turn it is to purge or scrub a collection is leased like a range.
     """
 
     FOLLOW = "follow"
     BACKFILL = "backfill"
     DIGEST = "digest"
     PURGE = "purge"
+    SCRUB = "scrub"
 
 
 class Move(NamedTuple):

@@ -22,6 +22,7 @@ from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.positions import Stream
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
+from mystira.polyglot.reports import DAYS_KEPT, REPORTS_KEPT
 from mystira.polyglot.spill import sweep_spills
 from mystira.polyglot.store import Conflict, OutcomeUnknown, Record, StoreError
 from mystira.polyglot.transition import wait_for_silence
@@ -54,13 +55,14 @@ class _Ready(NamedTuple):
 
 
 async def purge_in_turn(r: Replication, *, older_than_s: float = OLDER_THAN_S) -> int:
-    """Purge every collection that nobody has purged for a day; return how many tombstones are gone."""
+    """Purge every collection that nobody has purged for a day, and its old reports; return how many tombstones went."""
     gone = 0
     for collection in r.catalog:
         # Nobody renews this lease, not even its owner, so there is one purge a day however many processes ask.
         turn = f"{r.name} {r.clock().isoformat()}"
         if await r.journal.lease_range(collection.name, Stream.PURGE, "all", turn, r.clock(), EVERY_S) is None:
             continue
+        await r.relational.reports.forget(collection.name, r.clock() - timedelta(days=DAYS_KEPT), REPORTS_KEPT)
         try:
             gone += await purge_tombstones(
                 r, collection, older_than_s=older_than_s, actor=r.name, why="removed long enough ago"

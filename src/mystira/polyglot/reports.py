@@ -14,6 +14,7 @@ from mystira.polyglot.store import Key
 
 PAGE = 200
 EXAMPLES_MAX = 200
+DAYS_KEPT, REPORTS_KEPT = 90, 20
 
 
 class ReportMissing(Problem):
@@ -78,6 +79,13 @@ class Reports(Protocol):
 
     async def recent(self, collection: str, limit: int = 20) -> Sequence[Report]:
         """Return the reports of a collection, the newest first."""
+        ...
+
+    async def forget(self, collection: str, before: datetime, kept: int) -> int:
+        """Remove the reports that were begun before, with all they hold; return how many.
+
+        The newest `kept` ones stay, and the newest scrub that was finished, however old: gates ask for it.
+        """
         ...
 
     async def add(self, run_id: str, found: Sequence[Difference]) -> None:

@@ -4,30 +4,48 @@ A row that somebody changed in SQL, or a document that was changed behind the ch
 that is kept as writes go by; and a digest may be wrong itself, which is corrected and reported. The scrub reads all
 documents and looks up their rows, then reads all rows and looks up their documents. What does not match is rechecked
 as every candidate is. How far it has come is kept in its report, so that another process can go on after a crash.
+Of several workers one scrubs a collection, under a lease that it renews with every page.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
+import structlog
 
 from mystira.polyglot.canonical import digest_of
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.differences import difference_of, sides_of
 from mystira.polyglot.digest import Differing, Digested, Side, differing
+from mystira.polyglot.positions import Stream
+from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.reports import Progress, Report, RunKind
-from mystira.polyglot.store import Incoming, Key, RangeGone, Record
+from mystira.polyglot.store import Incoming, Key, RangeGone, Record, StoreError
 from mystira.polyglot.verify import (
     CANDIDATES_MAX,
     LOOKED_AT_ONCE,
+    NothingToCompare,
     Scrutiny,
     begin,
     compared_control,
     finish,
+    is_compared,
     recheck,
     unthrottled,
 )
+
+log = structlog.get_logger(__name__)
+
+LEASE_S = 300.0
+PACE = 50.0
+
+
+class ScrubRunning(Problem):
+    """{collection} is being reread by another worker already. Wait for that; its report tells how far it is."""
+
+    kind = Kind.CONFLICT
 
 
 class _Page(NamedTuple):
@@ -40,12 +58,52 @@ class _Page(NamedTuple):
 async def scrub(
     r: Replication, collection: Collection[Any], *, actor: str, why: str, scrutiny: Scrutiny | None = None
 ) -> Report:
-    """Reread everything and keep a report; an unfinished scrub of the collection goes on where it stopped."""
-    scrutiny = scrutiny or Scrutiny()
+    """Reread everything and keep a report; an unfinished scrub of the collection goes on where it stopped.
+
+    ScrubRunning while another worker does the same.
+    """
+    await _lease(r, collection)
+    try:
+        return await _scrub(r, collection, actor, why, scrutiny or Scrutiny())
+    finally:
+        with suppress(StoreError):
+            await _lease(r, collection, 0.0)
+
+
+async def scrub_in_turn(r: Replication, *, every_s: float, records_per_s: float = PACE) -> int:
+    """Slowly scrub every collection that nobody has begun to scrub for so long; return how many were."""
+    done = 0
+    for collection in r.catalog:
+        row = await r.row(collection)
+        if not is_compared(row) or not row.complete or not await _is_due(r, collection, every_s):
+            continue
+        try:
+            await scrub(r, collection, actor=r.name, why="its turn", scrutiny=Scrutiny(records_per_s=records_per_s))
+            done += 1
+        except (ScrubRunning, NothingToCompare) as put_off:
+            log.info("scrub_put_off", collection=collection.name, reason=put_off.message)
+    return done
+
+
+async def _is_due(r: Replication, collection: Collection[Any], every_s: float) -> bool:
+    for report in await r.relational.reports.recent(collection.name):
+        if report.kind is RunKind.SCRUB:
+            # One that a dead worker left is gone on with, however young it is.
+            return report.finished_at is None or (r.clock() - report.started_at).total_seconds() >= every_s
+    return True
+
+
+async def _lease(r: Replication, collection: Collection[Any], lease_s: float = LEASE_S) -> None:
+    if await r.journal.lease_range(collection.name, Stream.SCRUB, "all", r.name, r.clock(), lease_s) is None:
+        raise ScrubRunning(collection=collection.name)
+
+
+async def _scrub(r: Replication, collection: Collection[Any], actor: str, why: str, scrutiny: Scrutiny) -> Report:
     report = await _unfinished(r, collection) or await begin(r, collection, RunKind.SCRUB, actor=actor, why=why)
     progress, suspects, unsaved, at_end = report.progress, set[Key](), 0, False
     while not at_end:
         began = r.clock()
+        await _lease(r, collection)
         items, are_documents, progress, at_end = await _next_page(r, collection, progress, scrutiny.page)
         suspects |= await _suspects(r, collection, items, are_documents)
         unsaved += len(items)
@@ -57,6 +115,8 @@ async def scrub(
         if scrutiny.records_per_s is not None:
             elapsed_s = (r.clock() - began).total_seconds()
             await r.sleep(max(0.0, len(items) / scrutiny.records_per_s - elapsed_s))
+    # Nodes that somebody changed by hand would hide what differs below them.
+    await r.relational.digests.recount(collection)
     return await finish(r, msgspec.structs.replace(report, digests_corrected=await correct_digests(r, collection)))
 
 

@@ -166,7 +166,7 @@ async def pick_up(r: Replication) -> int:
     """
     known = {collection.name for collection in r.catalog}
     rows = [row for row in await r.journal.controls() if row.id in known]
-    left = [row for row in rows if _is_overdue(r, row) or _is_half_done(row)]
+    left = [row for row in rows if is_overdue(r, row) or _is_half_done(row)]
     if any(_is_half_done(row) for row in left):
         # A coordinator that lives is given time; beside it, all this would be done twice, to no harm.
         await wait_for_silence(r)
@@ -176,7 +176,7 @@ async def pick_up(r: Replication) -> int:
         row = await r.row(collection)
         if row.n != before.n:
             continue
-        if _is_overdue(r, row):
+        if is_overdue(r, row):
             await end_transition(r, collection, actor=r.name, why="nobody finished it in time")
             done += 1
         elif _is_half_done(row):
@@ -185,7 +185,8 @@ async def pick_up(r: Replication) -> int:
     return done
 
 
-def _is_overdue(r: Replication, row: Control) -> bool:
+def is_overdue(r: Replication, row: Control) -> bool:
+    """Tell whether a transition is past its deadline: whoever comes by may end it."""
     return row.state is State.DRAIN and row.deadline is not None and row.deadline <= r.clock()
 
 

@@ -132,9 +132,14 @@ async def finish(r: Replication, report: Report) -> Report:
 async def compared_control(r: Replication, collection: Collection[Any]) -> Control:
     """Return the control row of a collection that both stores hold, else raise NothingToCompare."""
     control = await r.row(collection)
-    if not control.copying or control.phase is Phase.POSTGRES_ONLY:
+    if not is_compared(control):
         raise NothingToCompare(collection=collection.name, phase=control.phase)
     return control
+
+
+def is_compared(control: Control) -> bool:
+    """Tell whether both stores hold the collection."""
+    return control.copying and control.phase is not Phase.POSTGRES_ONLY
 
 
 async def recheck(

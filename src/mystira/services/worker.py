@@ -18,6 +18,7 @@ from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
 from mystira.polyglot.purge import purge_in_turn
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.sampling import Sampler
+from mystira.polyglot.scrub import scrub_in_turn
 from mystira.polyglot.shadow_reports import ShadowTeller
 from mystira.polyglot.transition import pick_up
 from mystira.services import JOBS
@@ -63,6 +64,8 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
         loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
     sampling = keep_doing("samples", Sampler(platform.replication).step, clock, idle_s=SAMPLES_S)
     loops.append(asyncio.create_task(sampling))
+    if platform.settings.scrub_days:
+        loops.append(asyncio.create_task(_scrubbing(platform, clock)))
     if platform.settings.purge_days:
         loops.append(asyncio.create_task(_purging(platform, clock)))
     try:
@@ -79,6 +82,14 @@ async def _purging(platform: Platform, clock: Wake) -> None:
     older_than_s = timedelta(days=platform.settings.purge_days).total_seconds()
     step = partial(purge_in_turn, platform.replication, older_than_s=older_than_s)
     await keep_doing("purge", step, clock, idle_s=PURGE_EVERY_S)
+
+
+async def _scrubbing(platform: Platform, clock: Wake) -> None:
+    """Look every hour whether a collection is due; not while everything is being started."""
+    await asyncio.sleep(PURGE_AFTER_S)
+    every_s = timedelta(days=platform.settings.scrub_days).total_seconds()
+    step = partial(scrub_in_turn, platform.replication, every_s=every_s, records_per_s=platform.settings.scrub_pace)
+    await keep_doing("scrub", step, clock, idle_s=PURGE_EVERY_S)
 
 
 async def settle(platform: Platform) -> None:

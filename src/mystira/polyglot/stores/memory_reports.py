@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from mystira.polyglot.differences import Difference, DifferenceClass
 from mystira.polyglot.repair_plan import Plan
-from mystira.polyglot.reports import PAGE, Report
+from mystira.polyglot.reports import PAGE, Report, RunKind
 from mystira.polyglot.store import Key
 
 
@@ -29,6 +30,17 @@ class MemoryReports:
         """Return the reports of a collection, the newest first."""
         mine = [report for report in self._reports.values() if report.collection == collection]
         return sorted(mine, key=lambda report: (report.started_at, report.id), reverse=True)[:limit]
+
+    async def forget(self, collection: str, before: datetime, kept: int) -> int:
+        """Remove the reports that were begun before, but the newest ones and the newest scrub that was finished."""
+        mine = await self.recent(collection, len(self._reports))
+        scrubs = [report for report in mine if report.kind is RunKind.SCRUB and report.finished_at is not None]
+        staying = {report.id for report in (*mine[:kept], *scrubs[:1])}
+        gone = [report.id for report in mine if report.started_at < before and report.id not in staying]
+        for run_id in gone:
+            del self._reports[run_id]
+            self._found.pop(run_id, None)
+        return len(gone)
 
     async def add(self, run_id: str, found: Sequence[Difference]) -> None:
         """Keep differences of a run; one of the same key is replaced."""

@@ -1,6 +1,7 @@
 """Reports of verification in PostgreSQL: one row a run, one row a difference."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -30,6 +31,20 @@ _GET = f"SELECT {_NAMES} FROM polyglot.verification WHERE run_id = $1"  # noqa: 
 _RECENT = f"""
 SELECT {_NAMES} FROM polyglot.verification WHERE collection = $1 ORDER BY started_at DESC, run_id DESC LIMIT $2
 """  # noqa: S608
+
+_FORGET = """
+WITH mine AS (
+  SELECT run_id, started_at, row_number() OVER (ORDER BY started_at DESC, run_id DESC) AS newest,
+    row_number() OVER (PARTITION BY kind, finished_at IS NULL ORDER BY started_at DESC, run_id DESC) AS newest_of_kind,
+    kind = 'scrub' AND finished_at IS NOT NULL AS is_scrub
+  FROM polyglot.verification WHERE collection = $1),
+gone AS (
+  DELETE FROM polyglot.verification AS v USING mine WHERE v.run_id = mine.run_id AND mine.started_at < $2
+    AND mine.newest > $3 AND NOT (mine.is_scrub AND mine.newest_of_kind = 1)
+  RETURNING v.run_id),
+found AS (DELETE FROM polyglot.verification_difference AS d USING gone WHERE d.run_id = gone.run_id RETURNING 1)
+SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM found)
+"""
 
 _ADD = """
 INSERT INTO polyglot.verification_difference (run_id, partition, id, kind, leader_stamp, follower_stamp, fields)
@@ -85,6 +100,12 @@ class PostgresReports:
         """Return the reports of a collection, the newest first."""
         async with self._connections.connection() as connection:
             return [_report(row) for row in await connection.fetch(_RECENT, collection, limit)]
+
+    async def forget(self, collection: str, before: datetime, kept: int) -> int:
+        """Remove the reports that were begun before, but the newest ones and the newest scrub that was finished."""
+        async with self._connections.connection(writes=True) as connection:
+            gone, _ = await connection.fetchrow(_FORGET, collection, before, kept)
+        return gone
 
     async def add(self, run_id: str, found: Sequence[Difference]) -> None:
         """Keep differences of a run; one of the same key is replaced."""
