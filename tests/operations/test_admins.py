@@ -69,7 +69,11 @@ async def test_every_door_of_the_administration_is_shut_to_strangers_and_names_a
         if info.path == "/admin/sign-in":
             continue
         assert info.access.is_for_staff, info
-        path = info.path.replace("{command_id:str}", "some").replace("{collection:str}", "Accounts")
+        path = (
+            info.path.replace("{command_id:str}", "some")
+            .replace("{collection:str}", "Accounts")
+            .replace("{verb:str}", "start")
+        )
         answer = await desk.client.request(info.method, path)
         assert answer.status_code in (302, 303, 401), (info, answer.status_code)
 

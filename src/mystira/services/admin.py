@@ -5,18 +5,23 @@ from litestar import Litestar
 from mystira.operations import http, pages
 from mystira.operations.admins import pages as admins
 from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
+from mystira.operations.migration import http as migration_http
+from mystira.operations.migration import pages as migration
 from mystira.services.doors import Doors, make_application
 from mystira.services.platform import Platform
 from mystira.web.pages import Place
 
-NAVIGATION = (Place("Audit", "/admin/audit"),)
+NAVIGATION = (
+    Place("Migration", "/admin/migration"),
+    Place("Audit", "/admin/audit"),
+)
 """Every page that is reached from every other one. Add yours here, and its handlers below."""
 
 
 def doors(platform: Platform) -> Doors:
     """Return what those who run the platform reach."""
     return Doors(
-        handlers=[*admins.HANDLERS, *pages.HANDLERS, *http.HANDLERS],
+        handlers=[*admins.HANDLERS, *pages.HANDLERS, *http.HANDLERS, *migration.HANDLERS, *migration_http.HANDLERS],
         rooms=("operations",),
         state={"replication": platform.replication, "reader": platform.reader, "navigation": NAVIGATION},
         authenticate_staff=authenticate_staff,

@@ -1,0 +1,181 @@
+"""The board: where each collection stands, how far its copy is behind, and what may be asked for next."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from mystira.operations.migration.model import LagHistory
+from mystira.polyglot.backfill import DONE, PAUSED, Progress, progress
+from mystira.polyglot.certificate import Gate
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.control import Control, State, first_control
+from mystira.polyglot.gates import look_at_gates
+from mystira.polyglot.journal import LetterFilter
+from mystira.polyglot.phases import Leader, Phase
+from mystira.polyglot.replication import Replication
+from mystira.polyglot.reports import Report
+from mystira.polyglot.store import StoreError
+from mystira.polyglot.syncqueue import SyncQueue, sync_queue
+from mystira.polyglot.work import Work
+
+SHADOWED = timedelta(hours=24)
+LEADERS = {Leader.DOCUMENTS: "documents", Leader.RELATIONAL: "PostgreSQL"}
+ACROSS = {
+    Phase.DUAL_WRITE_COSMOS_READ: Phase.DUAL_WRITE_POSTGRES_READ,
+    Phase.DUAL_WRITE_POSTGRES_READ: Phase.DUAL_WRITE_COSMOS_READ,
+}
+"""Where a change of leader leads from here, and so which gates it is about."""
+
+
+class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one collection stands. `retrying` and `dead` count letters and relay tasks; `behind` is a word on its lag.
+
+    `trouble` says what could not be found out. `verbs` are those that fit its phase now.
+    """
+
+    collection: str
+    phase: Phase
+    state: State
+    target: Phase | None
+    leader: str
+    follower: str
+    epoch: int
+    changes: int = 0
+    at_least: bool = False
+    seconds: float = 0.0
+    retrying: int = 0
+    dead: int = 0
+    filling: Progress | None = None
+    verification: Report | None = None
+    shadow: float = 0.0
+    compared: int = 0
+    mismatches: int = 0
+    trouble: str = ""
+    verbs: tuple[str, ...] = ()
+
+    @property
+    def mood(self) -> str:
+        """What stands out: failed, draining, diverged, lagging, filling, or nothing but health."""
+        differs = self.verification is not None and self.verification.differences
+        for word, holds in (
+            ("unknown", self.trouble),
+            ("draining", self.state is not State.OPEN),
+            ("failed", self.dead),
+            ("diverged", differs or self.mismatches),
+            ("lagging", self.seconds > 10 or self.changes > 1_000),
+            ("filling", self.filling is not None and self.filling.state != DONE),
+        ):
+            if holds:
+                return word
+        return "healthy" if self.follower == "kept" else "alone"
+
+
+class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a store answers; `says` is empty while it does."""
+
+    name: str
+    says: str
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that operators watch, in the order of the catalogue."""
+
+    stores: tuple[StoreHealth, ...]
+    collections: tuple[CollectionStatus, ...]
+
+
+async def board(r: Replication) -> Board:
+    """Look at every collection. Where a store does not answer, that itself is what there is to see."""
+    stores = (await _health("documents", r.documents), await _health("PostgreSQL", r.relational))
+    rows = {row.id: row for row in await r.journal.controls()}
+    retrying = await r.journal.letters_count(LetterFilter(parked=False))
+    dead = await r.journal.letters_count(LetterFilter(parked=True))
+    found = [
+        await _status(r, collection, rows.get(collection.name) or first_control(collection), retrying, dead)
+        for collection in r.catalog
+    ]
+    return Board(stores=stores, collections=tuple(found))
+
+
+async def status_of(r: Replication, collection: Collection[Any]) -> CollectionStatus:
+    """Look at one collection."""
+    row = await r.journal.control(collection.name) or first_control(collection)
+    which = LetterFilter(collection=collection.name, parked=False)
+    retrying = await r.journal.letters_count(which)
+    dead = await r.journal.letters_count(msgspec.structs.replace(which, parked=True))
+    return await _status(r, collection, row, retrying, dead)
+
+
+async def gates_of(r: Replication, collection: Collection[Any], phase: Phase) -> tuple[Gate, ...]:
+    """Look at the gates of the next change of leader; none where the next step changes no leader."""
+    target = ACROSS.get(phase)
+    return await look_at_gates(r, collection, target) if target is not None else ()
+
+
+async def last_hour(work: Work, name: str) -> LagHistory:
+    """Return the samples of a collection's last hour."""
+    return await work.get(LagHistory, name) or LagHistory(id=name)
+
+
+async def _health(name: str, store: Any) -> StoreHealth:
+    try:
+        await store.ping()
+    except StoreError as error:
+        return StoreHealth(name=name, says=f"cannot be reached: {error}")
+    return StoreHealth(name=name, says="")
+
+
+async def _status(
+    r: Replication, collection: Collection[Any], row: Control, retrying: Mapping[str, int], dead: Mapping[str, int]
+) -> CollectionStatus:
+    name = collection.name
+    trouble, queue, filling = "", SyncQueue(collection=name, leader=row.leader), None
+    job = await r.journal.backfill(name)
+    try:
+        if row.copying:
+            queue = await sync_queue(r, collection, letters=1)
+        filling = await progress(r, collection) if job is not None and row.phase is Phase.COSMOS_ONLY else None
+    except StoreError as error:
+        trouble = str(error)
+    runs = await r.relational.reports.recent(name, 3) if row.copying else ()
+    told = await r.journal.shadow_reports(name, r.clock() - SHADOWED) if row.shadow else ()
+    return CollectionStatus(
+        collection=name,
+        phase=row.phase,
+        state=row.state,
+        target=row.target,
+        leader=LEADERS[row.leader],
+        follower="kept" if row.has_whole_copy else "being filled" if row.copying else "none",
+        epoch=row.epoch,
+        changes=queue.changes_behind + queue.relay_waiting,
+        at_least=any(lag.at_least for lag in queue.ranges),
+        seconds=queue.seconds_behind if queue.changes_behind else 0.0,
+        retrying=retrying.get(name, 0) + queue.relay_retrying,
+        dead=dead.get(name, 0) + queue.relay_parked,
+        filling=filling,
+        verification=next((run for run in runs if run.finished_at is not None), None),
+        shadow=row.shadow,
+        compared=sum(one.compared for one in told),
+        mismatches=sum(one.mismatches for one in told),
+        trouble=trouble,
+        verbs=_verbs(row, filling),
+    )
+
+
+def _verbs(row: Control, filling: Progress | None) -> tuple[str, ...]:
+    """Return what fits the phase that a collection is in."""
+    if row.state is not State.OPEN:
+        return ("abort",)
+    match row.phase:
+        case Phase.COSMOS_ONLY:
+            running = filling is not None and row.copying and filling.state != DONE
+            steer = ("resume" if filling and filling.state == PAUSED else "pause", "throttle") if running else ()
+            return (*steer, *(() if running else ("start",)), *(("verify", "scrub") if row.complete else ()))
+        case Phase.DUAL_WRITE_COSMOS_READ:
+            return ("verify", "scrub", "shadow", "cutover", "stop")
+        case Phase.DUAL_WRITE_POSTGRES_READ:
+            return ("verify", "scrub", "shadow", "rollback", "finish")
+        case Phase.POSTGRES_ONLY:
+            return ("reopen",)
