@@ -10,7 +10,18 @@ from typing import Any
 
 import uvloop
 
-from bench import content, cosmos, cutovers, digests, replication, replication_tables, sessions, store, web
+from bench import (
+    content,
+    cosmos,
+    cosmos_store,
+    cutovers,
+    digests,
+    replication,
+    replication_tables,
+    sessions,
+    store,
+    web,
+)
 from bench.measuring import Latency, Row, Taken
 
 HERE = Path(__file__).parent
@@ -71,6 +82,10 @@ def main(only: str = "", *options: str) -> None:
         print(f"Measuring {cosmos.__name__} ...", flush=True)
         beside = uvloop.run(cosmos.measure(seconds))
         kept["cosmos"] = {**about, "rows": [row._asdict() for row in beside.rows], "starts": beside.starts}
+    if only in ("", "cosmos_store"):
+        print(f"Measuring {cosmos_store.__name__} ...", flush=True)
+        costs = uvloop.run(cosmos_store.measure(seconds))
+        kept["cosmos_store"] = {**about, "costs": [one._asdict() for one in costs]}
     (HERE / "results.json").write_text(json.dumps(kept, indent=2) + "\n")
     text = table([Row(**row) for row in kept["rows"]], kept)
     text += "\n" + latency_table([Latency(**one) for one in kept["load"]["latencies"]], kept["load"])
@@ -83,6 +98,8 @@ def main(only: str = "", *options: str) -> None:
         text += "\n" + replication_tables.digests_table(kept["digests"])
     if "cosmos" in kept:
         text += "\n" + cosmos.cosmos_table(kept["cosmos"])
+    if "cosmos_store" in kept:
+        text += "\n" + cosmos_store.overhead_table(kept["cosmos_store"])
     (HERE / "RESULTS.md").write_text(text)
     print(text)
 

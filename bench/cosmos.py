@@ -62,10 +62,10 @@ async def measure(seconds: float) -> Measured:
     for _ in range(STARTS):
         for name, command in COMMANDS.items():
             began = time.perf_counter()
-            async with _running(command):
+            async with running(command):
                 starts[name].append(time.perf_counter() - began)
     async with AsyncExitStack() as stack:
-        servers = {name: await stack.enter_async_context(_running(command)) for name, command in COMMANDS.items()}
+        servers = {name: await stack.enter_async_context(running(command)) for name, command in COMMANDS.items()}
         clients = {name: await stack.enter_async_context(_client(server)) for name, server in servers.items()}
         for client in clients.values():
             await _fill(client)
@@ -75,7 +75,8 @@ async def measure(seconds: float) -> Measured:
 
 
 @asynccontextmanager
-async def _running(command: tuple[str, ...]) -> AsyncGenerator[Server]:
+async def running(command: tuple[str, ...]) -> AsyncGenerator[Server]:
+    """Start a server, and end it afterwards."""
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
         assert process.stdout is not None

@@ -179,11 +179,15 @@ class Rig:
         await asyncio.sleep(seconds)
 
 
-async def make_rig(path: Path, dsn: str) -> Rig:
+async def make_tables(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     for collection in COLLECTIONS:
         if await connection.fetchval("SELECT to_regclass($1)", collection.table) is None:
             for statement in create_table(collection):
                 await connection.execute(statement)
     await connection.close()
+
+
+async def make_rig(path: Path, dsn: str) -> Rig:
+    await make_tables(dsn)
     return Rig(await open_sqlite(path, COLLECTIONS), await open_postgres(dsn, COLLECTIONS))

@@ -59,10 +59,11 @@ class Edges(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What changed after a position, and the position after that."""
+    """What changed after a position, the position after that, and whether there is more."""
 
     documents: list[dict[str, Any]]
     position: str
+    has_more: bool = False
 
 
 def edges_named(container: str, name: str) -> Edges:
@@ -88,6 +89,19 @@ async def changes(
 ) -> Changes:
     """Return the next changes of a range; RangeGone when it lies in more than one partition of the service now."""
     _refuse_split(edges, await living(container))
+    found = await _next(container, rid, edges, position, limit, charge)
+    if found.documents:
+        # A page that is not full proves nothing: only an empty one says that this was the end.
+        beyond = await _next(container, rid, edges, found.position, 1, charge)
+        found = found._replace(has_more=bool(beyond.documents))
+    # The client learns of a split only by asking, and then goes on with one part of it.
+    _refuse_split(edges, await living(container))
+    return found
+
+
+async def _next(
+    container: ContainerProxy, rid: str, edges: Edges, position: str, limit: int, charge: Charge
+) -> Changes:
     asked: dict[str, Any] = (
         {"continuation": edges.continuation(rid, position)}
         if position
@@ -98,8 +112,6 @@ async def changes(
     async for page in pages:
         documents = [document async for document in page]
         break
-    # The client learns of a split only by asking, and then goes on with one part of it.
-    _refuse_split(edges, await living(container))
     return Changes(documents, _position(cast(Any, pages).continuation_token) if documents else position)
 
 

@@ -160,11 +160,7 @@ class CosmosDocuments:
         async def ask(charge: Charge) -> FeedPage:
             found = await feed.changes(container, rid, edges, continuation, limit, charge)
             items = [FeedItem(loaded_item(collection, one), int(one["_lsn"])) for one in found.documents]
-            if not items:
-                return FeedPage([], found.position, has_more=False, charge=charge.units)
-            # A page that is not full proves nothing: only an empty one says that this was the end.
-            beyond = await feed.changes(container, rid, edges, found.position, 1, charge)
-            return FeedPage(items, found.position, bool(beyond.documents), charge.units)
+            return FeedPage(items, found.position, found.has_more, charge.units)
 
         return await self._ask(collection, ask)
 
