@@ -170,7 +170,7 @@ def overhead_table(kept: Mapping[str, Any]) -> str:
     """Return the measurements as people read them."""
     lines = [
         f"The Cosmos DB store beside the bare official client, on {kept['date']} ({kept['machine']}; in turns, medians",
-        f"of {ROUNDS} rounds): what a call takes of this process's own processor time. The endpoint is another process.",
+        f"of {ROUNDS} rounds): what a call takes of this process's own processor time. The endpoint has its own.",
         "",
         "| What | Ours, µs | Bare client, µs | Overhead | Goal |",
         "|---|---:|---:|---:|---:|",

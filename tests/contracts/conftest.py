@@ -13,7 +13,7 @@ from mystira.polyglot.stores.memory_relational import MemoryRelational
 from mystira.polyglot.stores.postgres.schema import create_table
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
-from tests.contracts.cosmos import LocalCosmos
+from tests.contracts.cosmos import LocalCosmos, provision_into
 from tests.contracts.cosmos import cosmos_store as opened_cosmos
 from tests.contracts.sample import COLLECTIONS
 
@@ -56,9 +56,18 @@ async def sqlite_store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteDocu
     store.close()
 
 
+@pytest.fixture(scope="session")
+async def made_containers(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("cosmos") / "made.sqlite"
+    await provision_into(file)
+    return file
+
+
 @pytest.fixture
-async def cosmos_store(clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[LocalCosmos]:
-    async with opened_cosmos(clock, request.node.name) as store:
+async def cosmos_store(
+    clock: Clock, request: pytest.FixtureRequest, made_containers: Path, tmp_path: Path
+) -> AsyncIterator[LocalCosmos]:
+    async with opened_cosmos(clock, request.node.name, made_containers, tmp_path / "cosmos.sqlite") as store:
         yield store
 
 

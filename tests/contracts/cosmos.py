@@ -1,8 +1,10 @@
 """The Cosmos DB store over a local endpoint of its own, or over the account that COSMOS_URL names."""
 
 import os
+import shutil
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,30 +80,42 @@ class LocalCosmos(CosmosDocuments):
         return parts
 
 
+async def provision_into(file: Path) -> None:
+    """Make the containers in a file, for the endpoints of all cases to begin with: making them costs more than most."""
+    if not ACCOUNT:
+        async with _at(Endpoint(file)) as address:
+            await provision_cosmos(address, COLLECTIONS)
+
+
 @asynccontextmanager
-async def cosmos_store(clock: Callable[[], float], name: str) -> AsyncGenerator[LocalCosmos]:
-    """Open the store on an endpoint that starts empty."""
+async def cosmos_store(clock: Callable[[], float], name: str, made: Path, file: Path) -> AsyncGenerator[LocalCosmos]:
+    """Open the store on an endpoint whose containers are made, and empty."""
     if ACCOUNT and name.removesuffix("[cosmos]") in NOT_ON_AN_ACCOUNT:
         pytest.skip("neither the clock nor the ranges of an account can be moved")
     if name in CANNOT:
         pytest.skip(CANNOT[name])
     if ACCOUNT:
         address = read_address(ACCOUNT, os.environ.get("MYSTIRA_COSMOS_KEY", ""))
+        await provision_cosmos(address, COLLECTIONS)
         async with _opened(address) as store:
             await _empty(store)
             yield store
         return
-    endpoint = Endpoint(clock=clock)
+    shutil.copy(made, file)
+    endpoint = Endpoint(file, clock=clock)
+    async with _at(endpoint) as address, _opened(address) as store:
+        store.endpoint = endpoint
+        yield store
+
+
+@asynccontextmanager
+async def _at(endpoint: Endpoint) -> AsyncGenerator[Address]:
     async with listening(endpoint) as (url, _):
-        address = read_address(f"cosmos://{WELL_KNOWN_KEY}@{url.removeprefix('http://')}/contracts?tls=0")
-        async with _opened(address) as store:
-            store.endpoint = endpoint
-            yield store
+        yield read_address(f"cosmos://{WELL_KNOWN_KEY}@{url.removeprefix('http://')}/contracts?tls=0")
 
 
 @asynccontextmanager
 async def _opened(address: Address) -> AsyncGenerator[LocalCosmos]:
-    await provision_cosmos(address, COLLECTIONS)
     async with open_cosmos(address, COLLECTIONS) as store:
         store.__class__ = LocalCosmos
         yield store  # type: ignore[misc]
