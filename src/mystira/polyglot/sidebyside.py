@@ -34,7 +34,7 @@ KEYS_MAX = 20
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What one store holds of a key, apart from its body. `ops` are the last operations, the newest first.
 
-    `events` are those that the document still carries; `event_seq` tells how many there ever were.
+    `events` are those that the document still carries, without what they say; `event_seq` tells how many there were.
     """
 
     stamp: Stamp
@@ -61,7 +61,8 @@ class FieldPair(msgspec.Struct, frozen=True, kw_only=True):
 class SideBySide(msgspec.Struct, frozen=True, kw_only=True):
     """A key as both stores hold it. `difference` None: they agree, or only one of them is meant to hold it.
 
-    `leader_print` and `follower_print` change whenever a side does; a repair hands them in again.
+    `letters` are without what they hold. `leader_print` and `follower_print` change whenever a side does; a repair
+    hands them in again.
     """
 
     collection: str
@@ -112,10 +113,16 @@ async def side_by_side(r: Replication, collection: Collection[Any], key: Key, *,
         difference=found and found.kind,
         fields=tuple(_fields(collection, document, row, reveal=reveal)),
         events_copied=(await r.journal.copied_through(collection.name, [key]))[key],
-        letters=tuple(await r.journal.letters(LetterFilter(collection=collection.name, key=key, newest_first=True))),
+        letters=tuple(await _letters(r, collection, key)),
         leader_print=fingerprint(collection, sides.leader),
         follower_print=fingerprint(collection, sides.follower),
     )
+
+
+async def _letters(r: Replication, collection: Collection[Any], key: Key) -> Sequence[DeadLetter]:
+    letters = await r.journal.letters(LetterFilter(collection=collection.name, key=key, newest_first=True))
+    # What they hold is personal as well, and belongs where letters are looked at.
+    return [msgspec.structs.replace(letter, payload={}, rival={}) for letter in letters]
 
 
 async def _both(
@@ -144,7 +151,7 @@ def _held(side: Incoming | None) -> Held | None:
         writer=side.writer,
         handled=side.handled,
         event_seq=side.event_seq,
-        events=side.events,
+        events=tuple(msgspec.structs.replace(event, body={}) for event in side.events),
     )
 
 

@@ -7,12 +7,18 @@ from mystira.operations.admins import pages as admins
 from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
 from mystira.operations.migration import http as migration_http
 from mystira.operations.migration import pages as migration
+from mystira.operations.reconciliation import http as reconciliation_http
+from mystira.operations.reconciliation import pages as reconciliation_pages
+from mystira.operations.records import http as records_http
+from mystira.operations.records import pages as records_pages
 from mystira.services.doors import Doors, make_application
 from mystira.services.platform import Platform
 from mystira.web.pages import Place
 
 NAVIGATION = (
     Place("Migration", "/admin/migration"),
+    Place("Reconciliation", "/admin/reconciliation"),
+    Place("Compare", "/admin/compare"),
     Place("Audit", "/admin/audit"),
 )
 """Every page that is reached from every other one. Add yours here, and its handlers below."""
@@ -21,7 +27,17 @@ NAVIGATION = (
 def doors(platform: Platform) -> Doors:
     """Return what those who run the platform reach."""
     return Doors(
-        handlers=[*admins.HANDLERS, *pages.HANDLERS, *http.HANDLERS, *migration.HANDLERS, *migration_http.HANDLERS],
+        handlers=[
+            *admins.HANDLERS,
+            *pages.HANDLERS,
+            *http.HANDLERS,
+            *migration.HANDLERS,
+            *migration_http.HANDLERS,
+            *reconciliation_pages.HANDLERS,
+            *reconciliation_http.HANDLERS,
+            *records_pages.HANDLERS,
+            *records_http.HANDLERS,
+        ],
         rooms=("operations",),
         state={"replication": platform.replication, "reader": platform.reader, "navigation": NAVIGATION},
         authenticate_staff=authenticate_staff,

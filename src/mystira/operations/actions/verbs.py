@@ -102,6 +102,13 @@ VERBS: dict[str, Verb] = {
         verifying.OfReport,
         grave=True,
     ),
+    "repair-record": Verb(
+        "Repair this record",
+        "Brings the follower to what the leader holds, for one record that is still as it was shown.",
+        verifying.mend_record,
+        verifying.OfRecord,
+        grave=True,
+    ),
     "replay": Verb("Replay", "Tries the chosen letters again now.", letters.replay_letters, letters.Letters),
     "park": Verb("Park", "Lets nobody try the chosen letters by itself.", letters.park_letters, letters.Letters),
     "discard": Verb(

@@ -1,14 +1,18 @@
 """Verbs that compare both stores and mend what differs."""
 
+from datetime import datetime
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from mystira.operations.actions.doing import Arguments, Doing, Nothing, Outcome, plain
-from mystira.polyglot.repair import Repaired, plan_repairs, repair
+from mystira.operations.reconciliation.problems import PlanReplaced
+from mystira.polyglot.repair import Repaired, plan_for_keys, plan_repairs, repair
 from mystira.polyglot.repair_plan import Plan
 from mystira.polyglot.reports import Report
 from mystira.polyglot.scrub import scrub
+from mystira.polyglot.store import Key
 from mystira.polyglot.verify import Scrutiny, verify
 
 SHOWN_MAX = 200
@@ -22,10 +26,20 @@ class Pace(Arguments, frozen=True, kw_only=True):
 
 
 class OfReport(Arguments, frozen=True, kw_only=True):
-    """Whose differences are repaired; a dry run only tells what would be done."""
+    """Whose differences are repaired. A dry run keeps the plan; `planned_at` confirms the very plan that was shown."""
 
     report: str
     dry_run: bool = False
+    planned_at: datetime | None = None
+
+
+class OfRecord(Arguments, frozen=True, kw_only=True):
+    """Which record is repaired, and the prints under which both sides were shown: what has changed since is left."""
+
+    partition: str
+    id: str
+    leader: str = ""
+    follower: str = ""
 
 
 async def compare(doing: Doing, _: Nothing) -> Outcome:
@@ -43,11 +57,30 @@ async def reread(doing: Doing, pace: Pace) -> Outcome:
 async def mend(doing: Doing, which: OfReport) -> Outcome:
     """Bring the follower to what the leader holds, for the differences of a report."""
     doing.tell(0, None, "planning")
-    plan = await plan_repairs(doing.r, doing.of, which.report)
+    if which.planned_at is None:
+        plan = await plan_repairs(doing.r, doing.of, which.report)
+    else:
+        plan = await doing.r.relational.reports.plan(which.report)
+        if plan is None or plan.made_at != which.planned_at:
+            raise PlanReplaced
     if which.dry_run:
+        await doing.r.relational.reports.keep_plan(plan)
         return _planned(plan)
-    doing.tell(0, len(plan.repairs), "repairing")
-    return _mended(await repair(doing.r, doing.of, plan, **doing.by), plan)
+    return await _repair(doing, plan)
+
+
+async def mend_record(doing: Doing, which: OfRecord) -> Outcome:
+    """Bring the follower to what the leader holds, for one record that is still as it was shown."""
+    plan = await plan_for_keys(doing.r, doing.of, [Key(which.partition, which.id)])
+    shown = {"leader": which.leader, "follower": which.follower}
+    repairs = tuple(msgspec.structs.replace(one, **shown) for one in plan.repairs)
+    return await _repair(doing, msgspec.structs.replace(plan, repairs=repairs))
+
+
+async def _repair(doing: Doing, plan: Plan) -> Outcome:
+    total = len(plan.repairs)
+    done = await repair(doing.r, doing.of, plan, told=lambda done: doing.tell(done, total, "repairing"), **doing.by)
+    return _mended(done, plan)
 
 
 def _found(report: Report) -> Outcome:
@@ -70,7 +103,18 @@ def _planned(plan: Plan) -> Outcome:
         for one in plan.repairs[:SHOWN_MAX]
     ]
     says = f"{len(plan.repairs)} keys would be repaired; nothing was changed."
-    return Outcome(says, plain({"actions": counts, "left_out": plan.left_out, "repairs": shown}))
+    return Outcome(
+        says,
+        plain(
+            {
+                "report": plan.report,
+                "planned_at": plan.made_at,
+                "actions": counts,
+                "left_out": plan.left_out,
+                "repairs": shown,
+            }
+        ),
+    )
 
 
 def _mended(done: Repaired, plan: Plan) -> Outcome:
@@ -80,5 +124,5 @@ def _mended(done: Repaired, plan: Plan) -> Outcome:
         for key, outcome, why in done.not_repaired[:SHOWN_MAX]
     ]
     told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "there was nothing to repair"
-    left = f" {plan.left_out} did not fit into one plan: verify and repair again." if plan.left_out else ""
+    left = f" {plan.left_out} did not fit into one plan: plan again when this is done." if plan.left_out else ""
     return Outcome(f"{told[0].upper()}{told[1:]}.{left}", plain({"counts": counts, "not_repaired": rest}))

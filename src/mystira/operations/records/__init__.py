@@ -1,0 +1,1 @@
+"""One record in both stores, field by field."""
