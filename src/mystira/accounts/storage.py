@@ -12,11 +12,18 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.query import Order
 
+
+def both_ways(*fields: str) -> tuple[tuple[Order, ...], ...]:
+    """Return the orders by each of these fields, first to last and last to first."""
+    return tuple((Order(field, descending),) for field in fields for descending in (False, True))
+
+
 ACCOUNTS = Collection(
     Account,
     container="Accounts",
     table="accounts",
-    indexes=(("created_at",),),
+    indexes=(("created_at",), ("email",), ("display_name",)),
+    orders=both_ways("created_at", "email", "display_name"),
     personal=frozenset({"email", "display_name"}),
 )
 EMAIL_CLAIMS = Collection(EmailClaim, container="EmailClaims", table="email_claims")
@@ -24,8 +31,8 @@ USER_PROFILES = Collection(
     UserProfile,
     container="UserProfiles",
     table="user_profiles",
-    indexes=(("account_id", "created_at"),),
-    orders=((Order("created_at"),),),
+    indexes=(("account_id", "created_at"), ("created_at",), ("name",)),
+    orders=both_ways("created_at", "name"),
     personal=frozenset({"name"}),
 )
 PENDING_SIGNUPS = Collection(

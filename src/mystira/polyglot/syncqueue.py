@@ -48,14 +48,14 @@ async def sync_queue(r: Replication, collection: Collection[Any], *, letters: in
     """Look at everything that waits for a collection; nothing is changed."""
     row = await r.row(collection)
     relay = await r.journal.relay_pending(collection.name)
-    lags = [lag async for lag in _lags(r, collection)]
+    behind = [lag async for lag in lags(r, collection)]
     chosen = LetterFilter(collection=collection.name, limit=letters)
     return SyncQueue(
         collection=collection.name,
         leader=row.leader,
-        ranges=tuple(lags),
-        changes_behind=sum(lag.changes for lag in lags),
-        seconds_behind=max((lag.seconds for lag in lags), default=0.0),
+        ranges=tuple(behind),
+        changes_behind=sum(lag.changes for lag in behind),
+        seconds_behind=max((lag.seconds for lag in behind), default=0.0),
         is_estimate=row.leader is Leader.DOCUMENTS,
         relay_waiting=relay.waiting,
         relay_retrying=relay.retrying,
@@ -65,7 +65,8 @@ async def sync_queue(r: Replication, collection: Collection[Any], *, letters: in
     )
 
 
-async def _lags(r: Replication, collection: Collection[Any]) -> AsyncGenerator[RangeLag]:
+async def lags(r: Replication, collection: Collection[Any]) -> AsyncGenerator[RangeLag]:
+    """Yield how far the follower is behind, range by range."""
     positions = {p.range_id: p for p in await r.journal.positions(collection.name, Stream.FOLLOW)}
     now = r.clock()
     for range_id in await r.documents.feed_ranges(collection):

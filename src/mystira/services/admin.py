@@ -2,6 +2,8 @@
 
 from litestar import Litestar
 
+from mystira.accounts.directory import http as directory_http
+from mystira.accounts.directory import pages as directory_pages
 from mystira.operations import http, pages
 from mystira.operations.admins import pages as admins
 from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
@@ -19,6 +21,7 @@ NAVIGATION = (
     Place("Migration", "/admin/migration"),
     Place("Reconciliation", "/admin/reconciliation"),
     Place("Compare", "/admin/compare"),
+    Place("Accounts", "/admin/accounts"),
     Place("Audit", "/admin/audit"),
 )
 """Every page that is reached from every other one. Add yours here, and its handlers below."""
@@ -37,8 +40,10 @@ def doors(platform: Platform) -> Doors:
             *reconciliation_http.HANDLERS,
             *records_pages.HANDLERS,
             *records_http.HANDLERS,
+            *directory_pages.HANDLERS,
+            *directory_http.HANDLERS,
         ],
-        rooms=("operations",),
+        rooms=("operations", "accounts"),
         state={"replication": platform.replication, "reader": platform.reader, "navigation": NAVIGATION},
         authenticate_staff=authenticate_staff,
         staff_cookie=ADMIN_COOKIE,
