@@ -49,11 +49,11 @@ async def _all(doing: Doing, which: Letters, verb: Callable[..., Awaitable[int]]
     total = (await doing.r.journal.letters_count(chosen)).get(doing.of.name, 0)
     met = [0]
 
-    async def after_batch(done: int) -> None:
+    def told(done: int) -> None:
         met[0] = done
         doing.tell(done, total, "letter by letter")
 
-    counted = await verb(doing.r, chosen, after_batch=after_batch, **doing.by)
+    counted = await verb(doing.r, chosen, told=told, **doing.by)
     return met[0], counted
 
 
