@@ -36,7 +36,7 @@ from mystira.polyglot.timing import measure
 from mystira.polyglot.work import Works
 from mystira.services import REACTIONS
 from mystira.services.platform import Platform
-from mystira.services.worker import settle, telling, working
+from mystira.services.worker import beating, settle, telling, working
 from mystira.settings import Settings, read_settings, secret_key
 from mystira.textfiles.readers import Readers, open_readers
 
@@ -167,7 +167,7 @@ async def serve(settings: Settings, report: Report, services: Sequence[str] = ()
             if "admin" in chosen:
                 await _refuse_without_reader(running)
             server = Server(make_application(running, _doors(running, chosen)), settings.proxies)
-            async with working(running) if "worker" in chosen else telling(running):
+            async with beating(running, chosen), working(running) if "worker" in chosen else telling(running):
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
                 await server.ready(serving)

@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 
 from mystira.operations.jobs import CommandRunner
 from mystira.operations.migration.jobs import LagSampler
 from mystira.polyglot.backfill import Backfiller
+from mystira.polyglot.beating import Beater
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.deadletters import retry_due
 from mystira.polyglot.digesting import DigestKeeper
@@ -20,6 +21,7 @@ from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.sampling import Sampler
 from mystira.polyglot.scrub import scrub_in_turn
 from mystira.polyglot.shadow_reports import ShadowTeller
+from mystira.polyglot.store import StoreError
 from mystira.polyglot.transition import pick_up
 from mystira.services import JOBS
 from mystira.services.platform import Platform
@@ -37,7 +39,7 @@ BY_CLOCK_S = {
     "lag samples": 5.0,
 }
 
-SAMPLES_S = 10.0
+SAMPLES_S = BEATS_S = 10.0
 COMMAND_HANDS = 4
 PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
 
@@ -117,6 +119,22 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
         },
         "lag samples": LagSampler(platform.works, r).step,
     }
+
+
+@asynccontextmanager
+async def beating(platform: Platform, services: Sequence[str]) -> AsyncGenerator[None]:
+    """Tell every few seconds that this process is alive; at its end, that it is not missed."""
+    r = platform.replication
+    beater = Beater(platform.relational, process=r.name, services=services, clock=r.clock)
+    loop = asyncio.create_task(keep_doing("heartbeat", beater.step, Wake(), idle_s=BEATS_S))
+    try:
+        yield
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+        # PostgreSQL may be gone first; then the silence tells it.
+        with suppress(StoreError):
+            await beater.end()
 
 
 @asynccontextmanager
