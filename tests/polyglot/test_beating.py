@@ -6,7 +6,13 @@ import pytest
 
 from mystira.polyglot import measures
 from mystira.polyglot.beating import Beater
-from mystira.polyglot.stores.postgres.heartbeats import add_usage, heartbeats, size_bytes, usage_since
+from mystira.polyglot.stores.postgres.heartbeats import (
+    add_usage,
+    first_hour,
+    heartbeats,
+    size_bytes,
+    usage_between,
+)
 from mystira.polyglot.timing import measure
 from tests.polyglot.counting import COUNTERS, Counter, Rig, raise_counter
 from tests.polyglot.moving import real_clock
@@ -51,15 +57,16 @@ async def test_usage_is_added_up_by_collection_and_operation(rig: Rig) -> None:
     await beater.step()
     used = {
         one.operation: one
-        for one in await usage_since(rig.postgres, now - timedelta(hours=1))
+        for one in await usage_between(rig.postgres, now - timedelta(hours=1), now)
         if one.collection == COUNTERS.name and one.store == "documents"
     }
     assert used["write"].calls == 1
     assert used["write"].seconds > 0
     assert sum(one.units for one in used.values()) == pytest.approx(charged)
     await other.step()
-    again = await usage_since(rig.postgres, now - timedelta(hours=1))
+    again = await usage_between(rig.postgres, now - timedelta(hours=1), now)
     assert sum(one.units for one in again if one.collection == COUNTERS.name) == pytest.approx(2 * charged)
-    assert await usage_since(rig.postgres, now + timedelta(hours=2)) == []
+    assert await usage_between(rig.postgres, now + timedelta(hours=2), now + timedelta(hours=3)) == []
+    assert await first_hour(rig.postgres) == now.replace(minute=0, second=0, microsecond=0)
     await add_usage(rig.postgres, now, [])
     assert await size_bytes(rig.postgres) > 1_000_000

@@ -1,5 +1,7 @@
 """The admin service: the doors for those who run the platform, and what its pages' navigation shows."""
 
+from pathlib import Path
+
 from litestar import Litestar
 
 from mystira.accounts.directory import http as directory_http
@@ -9,6 +11,7 @@ from mystira.operations.admins import pages as admins
 from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
 from mystira.operations.migration import http as migration_http
 from mystira.operations.migration import pages as migration
+from mystira.operations.overview import pages as overview
 from mystira.operations.reconciliation import http as reconciliation_http
 from mystira.operations.reconciliation import pages as reconciliation_pages
 from mystira.operations.records import http as records_http
@@ -18,6 +21,7 @@ from mystira.services.platform import Platform
 from mystira.web.pages import Place
 
 NAVIGATION = (
+    Place("Overview", "/admin/overview"),
     Place("Migration", "/admin/migration"),
     Place("Reconciliation", "/admin/reconciliation"),
     Place("Compare", "/admin/compare"),
@@ -29,9 +33,11 @@ NAVIGATION = (
 
 def doors(platform: Platform) -> Doors:
     """Return what those who run the platform reach."""
+    documents = platform.settings.documents
     return Doors(
         handlers=[
             *admins.HANDLERS,
+            *overview.HANDLERS,
             *pages.HANDLERS,
             *http.HANDLERS,
             *migration.HANDLERS,
@@ -44,7 +50,13 @@ def doors(platform: Platform) -> Doors:
             *directory_http.HANDLERS,
         ],
         rooms=("operations", "accounts"),
-        state={"replication": platform.replication, "reader": platform.reader, "navigation": NAVIGATION},
+        state={
+            "replication": platform.replication,
+            "reader": platform.reader,
+            "navigation": NAVIGATION,
+            "data": platform.settings.data,
+            "documents_file": documents if isinstance(documents, Path) else None,
+        },
         authenticate_staff=authenticate_staff,
         staff_cookie=ADMIN_COOKIE,
     )

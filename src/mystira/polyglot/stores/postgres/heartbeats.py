@@ -23,7 +23,7 @@ SET calls = u.calls + excluded.calls, seconds = u.seconds + excluded.seconds, un
 """
 _USED = """
 SELECT store, collection, operation, sum(calls) AS calls, sum(seconds) AS seconds, sum(units) AS units
-FROM polyglot.usage WHERE hour >= $1 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+FROM polyglot.usage WHERE hour >= $1 AND hour < $2 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 
@@ -79,10 +79,16 @@ async def add_usage(connections: Connections, at: datetime, used: Sequence[Usage
         await connection.execute(_USE, at.replace(minute=0, second=0, microsecond=0), *columns)
 
 
-async def usage_since(connections: Connections, since: datetime) -> list[Usage]:
-    """Return what the stores were used for since then, in whole hours."""
+async def usage_between(connections: Connections, since: datetime, until: datetime) -> list[Usage]:
+    """Return what the stores were used for in the hours that began between these moments."""
     async with connections.connection() as connection:
-        return [Usage(**dict(row)) for row in await connection.fetch(_USED, since)]
+        return [Usage(**dict(row)) for row in await connection.fetch(_USED, since, until)]
+
+
+async def first_hour(connections: Connections) -> datetime | None:
+    """Return the first hour whose use is known."""
+    async with connections.connection() as connection:
+        return await connection.fetchval("SELECT min(hour) FROM polyglot.usage")
 
 
 async def size_bytes(connections: Connections) -> int:
