@@ -123,10 +123,14 @@ async def test_a_row_that_no_document_knows_is_extra(rig: Rig, a: Process) -> No
 
 
 async def test_lag_is_not_reported(rig: Rig, a: Process) -> None:
+    watch(a, lag_goal_s=1.5)
     await change_row(rig, "UPDATE counters SET _stamp = 0, value = 0")
+    rig.relational.plan(None)
     reading = [asyncio.create_task(read(a)), asyncio.create_task(find(a, 1))]
     await asyncio.gather(*reading)
-    await asyncio.sleep(0.02)
+    while not {"read", "search"} <= set(rig.relational.calls):
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.2)
     # The follower comes within the lag goal.
     await change_row(rig, "UPDATE counters SET _stamp = 1, value = 1")
     assert await kinds(a) == {"by key": {"lagging": 1}, "where value >= ?": {"lagging": 1}}

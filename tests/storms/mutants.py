@@ -117,16 +117,6 @@ async def count_from_the_answer(self: Any, copy: Record, asked_at: float) -> Any
     return term and Term(term.control, self._steady() + self.tempo.lease_s)
 
 
-async def abort_copy_first(journal: Any, documents: Any, row: Any, copy: Any, change: Any) -> Any:
-    standing = await control.read_copy(documents, row.id)
-    opened = row.opened(max(row.n, copy.n if copy else 0) + 1)
-    if standing is not None and row.leader is Leader.DOCUMENTS:
-        await control.write_copy(documents, standing, opened)
-    if row.state is control.State.DRAIN:
-        await journal.change(row, opened, change)
-    return opened
-
-
 async def tell_no_committing(r: Any, told: Any) -> None:
     if told.state is not control.State.COMMITTING:
         await TELL(r, told)
@@ -261,7 +251,6 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
         (leadership, "copy_may_become", always(True)),
         (transition, "copy_may_become", always(True)),
     ),
-    "abort the copy first": ((leadership, "abort", abort_copy_first), (transition, "abort", abort_copy_first)),
     "no COMMITTING before the flip": ((transition, "_tell_copy", tell_no_committing),),
     "flip without drained feed": ((transition, "_is_drained", never_async(True)),),
     "flip back with a full outbox": (
