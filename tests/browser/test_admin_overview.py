@@ -9,6 +9,14 @@ from playwright.sync_api import Browser, expect
 from tests.browser.looks import shoot
 from tests.browser.test_admin_reconciliation import add_admin, sign_in, sql, start
 
+LETTERS = """
+INSERT INTO polyglot.dead_letters
+  (collection, partition, id, kind, stamp, op, payload, rival, error, attempts, created_at)
+SELECT 'Accounts', 'account-' || n, 'account-' || n, 'merge', n, '',
+  '{"id": "x", "email": "someone@example.org"}', '{}', 'duplicate key value violates unique constraint', 5,
+  now() - n * interval '1 minute' FROM generate_series(1, 60) AS n
+"""
+
 pytestmark = pytest.mark.browser
 
 
@@ -33,6 +41,16 @@ def test_the_overview_looks_right_empty_healthy_and_with_a_service_that_is_gone(
         sql(data, "UPDATE polyglot.heartbeat SET at = at - interval '1 minute' WHERE services = '{worker}'")
         expect(page.get_by_text("mystira run worker")).to_be_visible(timeout=60_000)
         shoot(page, "admin-overview-silent")
+        assert said == []
+        page.goto(f"{platform.address}/admin/queue")
+        shoot(page, "admin-queue-empty")
+        sql(data, LETTERS)
+        page.goto(f"{platform.address}/admin/queue?collection=Accounts")
+        expect(page.get_by_text("60 letters.")).to_be_visible()
+        shoot(page, "admin-queue")
+        page.get_by_role("link", name="account-").first.click()
+        expect(page.get_by_role("heading", name="A letter of Accounts")).to_be_visible()
+        shoot(page, "admin-letter")
         assert said == []
         page.close()
     finally:

@@ -12,6 +12,7 @@ from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
 from mystira.operations.migration import http as migration_http
 from mystira.operations.migration import pages as migration
 from mystira.operations.overview import pages as overview
+from mystira.operations.queue import pages as queue
 from mystira.operations.reconciliation import http as reconciliation_http
 from mystira.operations.reconciliation import pages as reconciliation_pages
 from mystira.operations.records import http as records_http
@@ -23,6 +24,7 @@ from mystira.web.pages import Place
 NAVIGATION = (
     Place("Overview", "/admin/overview"),
     Place("Migration", "/admin/migration"),
+    Place("Sync queue", "/admin/queue"),
     Place("Reconciliation", "/admin/reconciliation"),
     Place("Compare", "/admin/compare"),
     Place("Accounts", "/admin/accounts"),
@@ -42,6 +44,7 @@ def doors(platform: Platform) -> Doors:
             *http.HANDLERS,
             *migration.HANDLERS,
             *migration_http.HANDLERS,
+            *queue.HANDLERS,
             *reconciliation_pages.HANDLERS,
             *reconciliation_http.HANDLERS,
             *records_pages.HANDLERS,

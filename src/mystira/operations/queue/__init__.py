@@ -1,0 +1,1 @@
+"""What waits between the stores: keys that are tried again, and letters that wait for a person."""
