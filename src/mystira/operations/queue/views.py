@@ -72,7 +72,8 @@ async def waiting(r: Replication) -> tuple[Waiting, ...]:
 
 async def letters(r: Replication, which: LetterFilter) -> LetterPage:
     """Return one page of the chosen letters, the newest first, without what they hold."""
-    counts = dict(await r.journal.letters_count(which))
+    # A verb takes all that the filter chooses, on whichever page one stands, so all are counted.
+    counts = dict(await r.journal.letters_count(msgspec.structs.replace(which, after=None)))
     asked = msgspec.structs.replace(which, newest_first=True, limit=PAGE + 1)
     found = await r.journal.letters(asked)
     seen = tuple(
