@@ -317,12 +317,13 @@ def new(name: str) -> None:
 
 def _advice(error: CycloptsError) -> str:
     command = " ".join(("mystira", *(error.command_chain or ())))
-    said = str(error).rstrip(".")
+    # The list of commands is cut off after a few; --help has all of them.
+    said = str(error).partition(" Available commands:")[0].rstrip(".")
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         said = f"{error.argument.name.removeprefix('--').upper()} is missing"
     elif isinstance(error, UnusedCliTokensError):
         said = f"There is nothing to do with {' '.join(error.unused_tokens or ())}"
-    return f"{said}. See {command} --help"
+    return f"{said}{'' if said.endswith('?') else '.'} See {command} --help"
 
 
 def _watch(files: tuple[Path, ...]) -> None:

@@ -23,7 +23,7 @@ DOCUMENT = ROOT / "docs/migrate.md"
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("migrate", "strat", "Accounts"), 'Did you mean "start"?'),
+        (("migrate", "strat", "Accounts"), 'Did you mean "start"? See mystira migrate --help'),
         (("migrate", "start"), "COLLECTION is missing. See mystira migrate start --help"),
         (("migrate", "start", "Accounts", "now"), "nothing to do with now"),
         (("migrate", "start", "acount"), "There is no collection acount. Did you mean Accounts?"),
