@@ -15,7 +15,9 @@ class Kind(StrEnum):
     NOT_FOUND = "not_found"
     CONFLICT = "conflict"
     UNPROCESSABLE = "unprocessable"
+    STALE = "stale"
     TOO_LARGE = "too_large"
+    UNCONDITIONAL = "unconditional"
     TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
 

@@ -320,6 +320,12 @@ class Work:
         assert self._committed is not None, "only a committed work has a stamp"
         return self._committed.stamp
 
+    def version_of(self, entity: Entity) -> Stamp:
+        """Return the stamp that this work has read an entity under: whoever edits it names it when saving."""
+        collection = self._works.catalog.of(type(entity))
+        record = self._seen.get((collection.name, Key(collection.partition_of(entity), entity.id)))
+        return record.stamp if record is not None else UNSTAMPED
+
     async def _term(self, collection: Collection[Any]) -> Term:
         """Return the term in which this work reads a collection: what it reads and writes comes from one leader."""
         term = self._terms.get(collection.name)

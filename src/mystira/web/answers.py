@@ -21,8 +21,10 @@ STATUS = {
     Kind.FORBIDDEN: 403,
     Kind.NOT_FOUND: 404,
     Kind.CONFLICT: 409,
+    Kind.STALE: 412,
     Kind.TOO_LARGE: 413,
     Kind.UNPROCESSABLE: 422,
+    Kind.UNCONDITIONAL: 428,
     Kind.TOO_MANY: 429,
     Kind.UNAVAILABLE: 503,
 }
