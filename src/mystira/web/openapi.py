@@ -16,10 +16,15 @@ from mystira.web.limits import TooOften
 
 SCHEMAS = "#/components/schemas/"
 SESSION = "browser_session"
+WITHOUT_BODY = (204, 304)
 
 
 class Described(msgspec.Struct, frozen=True, kw_only=True):
-    """What a route takes and answers. `example` is a body as a caller could send it; `streams`: answers without end."""
+    """What a route takes and answers. `example` is a body as a caller could send it; `streams`: answers without end.
+
+    `headers` are those that a caller may send, `also` further answers that are no refusals, and what they mean (with a
+    body like `answer`, unless their status allows none); `versioned` answers carry an ETag.
+    """
 
     answer: Any
     body: type[msgspec.Struct] | None = None
@@ -27,6 +32,9 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     query: dict[str, str] = {}
     refusals: tuple[type[Problem], ...] = ()
     streams: bool = False
+    headers: dict[str, str] = {}
+    also: dict[int, str] = {}
+    versioned: bool = False
 
 
 class ProblemShown(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
@@ -47,11 +55,22 @@ def describe(
     query: dict[str, str] | None = None,
     refusals: Sequence[type[Problem]] = (),
     streams: bool = False,
+    headers: dict[str, str] | None = None,
+    also: dict[int, str] | None = None,
+    versioned: bool = False,
 ) -> dict[str, Any]:
     """Return what a handler's `opt` holds for the document; the example's type is the body's."""
     body = None if example is None else type(example)
     described = Described(
-        answer=answer, body=body, example=example, query=query or {}, refusals=tuple(refusals), streams=streams
+        answer=answer,
+        body=body,
+        example=example,
+        query=query or {},
+        refusals=tuple(refusals),
+        streams=streams,
+        headers=headers or {},
+        also=also or {},
+        versioned=versioned,
     )
     return {"described": described}
 
@@ -106,9 +125,9 @@ def _operation(
         "security": [] if access.who == "anyone" else [{SESSION: []}],
         "parameters": _parameters(route, described),
         "responses": {
-            str(handler.status_code): {
-                "description": "Done.",
-                "content": {_media_type(described): {"schema": schema_of[repr(described.answer)]}},
+            **{
+                str(status): _answer(status, meaning, described, schema_of)
+                for status, meaning in {handler.status_code: "Done.", **described.also}.items()
             },
             **_refusals(handler, described),
         },
@@ -120,6 +139,15 @@ def _operation(
     return operation
 
 
+def _answer(status: int, meaning: str, described: Described, schema_of: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": meaning}
+    if status not in WITHOUT_BODY:
+        answer["content"] = {_media_type(described): {"schema": schema_of[repr(described.answer)]}}
+    if described.versioned:
+        answer["headers"] = {"ETag": {"description": "The version.", "schema": {"type": "string"}}}
+    return answer
+
+
 def _media_type(described: Described) -> str:
     return "text/event-stream" if described.streams else "application/json"
 
@@ -128,8 +156,9 @@ def _parameters(route: HTTPRoute, described: Described) -> list[dict[str, Any]]:
     text = {"type": "string"}
     named = [{"name": name, "in": "path", "required": True, "schema": text} for name in route.path_parameters]
     return named + [
-        {"name": name, "in": "query", "required": False, "schema": text, "description": meaning}
-        for name, meaning in described.query.items()
+        {"name": name, "in": place, "required": False, "schema": text, "description": meaning}
+        for place, parameters in (("query", described.query), ("header", described.headers))
+        for name, meaning in parameters.items()
     ]
 
 

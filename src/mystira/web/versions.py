@@ -10,6 +10,8 @@ from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.work import Work
 
 _ETAG = re.compile(r'\s*"([0-9]{1,16})"\s*')
+IF_MATCH = {"If-Match": "The ETag of the version that is changed; `*` for whichever is there."}
+IF_NONE_MATCH = {"If-None-Match": "`*`: only where there is none yet."}
 ANY = Stamp.unpack(PACKED_MAX)
 """What a program sends as `If-Match: *`: whichever version is there."""
 

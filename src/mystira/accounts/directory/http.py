@@ -6,7 +6,7 @@ from litestar import Request, get
 from litestar.params import FromPath
 
 from mystira.accounts.directory import views
-from mystira.accounts.directory.problems import AccountNotFound, OrderHidden, PageUnknown
+from mystira.accounts.directory.problems import AccountNotFound, OrderHidden
 from mystira.accounts.directory.views import (
     AccountOrder,
     AccountShown,
@@ -19,6 +19,7 @@ from mystira.accounts.directory.views import (
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.bodies import Body, BodyInvalid, convert
+from mystira.web.lists import PageUnknown
 from mystira.web.openapi import describe
 
 QUERY = {

@@ -13,9 +13,3 @@ class OrderHidden(Problem):
     """Only administrators may sort by {field}: the order would tell what is masked. Sort by created_at."""
 
     kind = Kind.FORBIDDEN
-
-
-class PageUnknown(Problem):
-    """This page does not exist any more. Go back to the first one."""
-
-    kind = Kind.INVALID

@@ -1,21 +1,21 @@
 """Lists of accounts and profiles from the relational copy, one account from the leader, masked as the role asks."""
 
-import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from mystira.accounts.directory.problems import AccountNotFound, OrderHidden, PageUnknown
+from mystira.accounts.directory.problems import AccountNotFound, OrderHidden
 from mystira.accounts.model import Account, ParentalConsent, UserProfile
 from mystira.accounts.storage import ACCOUNTS, USER_PROFILES
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import E
 from mystira.polyglot.freshness import Source, search_in, source_of
-from mystira.polyglot.query import EVERYTHING, Order, Query, Scalar, Where, any_of, contains, equal, prefix
+from mystira.polyglot.query import EVERYTHING, Order, Query, Where, any_of, contains, equal, prefix
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Store
 from mystira.polyglot.work import Work
+from mystira.web.lists import cursor_in, cursor_text
 
 PAGE = 50
 PROFILES_MAX = 100
@@ -105,33 +105,17 @@ async def _page(
 ) -> tuple[Source, list[E], str | None]:
     if wanted.order in collection.personal and not looking.reveal:
         raise OrderHidden(field=wanted.order)
+    order = Order(wanted.order, wanted.descending)
     query = Query(
         where=where if wanted.search.strip() else EVERYTHING,
-        order=(Order(wanted.order, wanted.descending),),
+        order=(order,),
         limit=PAGE + 1,
+        after=cursor_in(collection, wanted.after, order),
     )
-    if wanted.after:
-        query = msgspec.structs.replace(query, after=_cursor(collection, query, wanted.after))
     source = await source_of(looking.r, collection)
     found: list[Any] = await search_in(looking.r, looking.reader, source, collection, query)
     more = len(found) > PAGE
-    return source, found[:PAGE], _text(collection.cursor_of(query, found[PAGE - 1])) if more else None
-
-
-def _text(values: Sequence[Scalar]) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(values)).decode()
-
-
-def _cursor(collection: Collection[Any], query: Query, text: str) -> tuple[Scalar, ...]:
-    """Return what the page before ended with; PageUnknown for a text that no page of this order has given."""
-    types = {field.name: field.type for field in msgspec.structs.fields(collection.entity)}
-    wanted: Callable[..., Any] = msgspec.convert
-    try:
-        values = msgspec.json.decode(base64.b64decode(text, altchars=b"-_", validate=True), type=list[Any])
-        order = collection.complete(query).order
-        return tuple(wanted(value, types[by.field]) for by, value in zip(order, values, strict=True))
-    except ValueError as error:
-        raise PageUnknown from error
+    return source, found[:PAGE], cursor_text(collection.cursor_of(query, found[PAGE - 1]) if more else None)
 
 
 def _masked(account: Account, reveal: bool) -> Account:
