@@ -1,26 +1,21 @@
 """The pages that children play on; they work without JavaScript, and htmx makes them smooth."""
 
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.play import actions
-from mystira.play.actions import Seat
 from mystira.play.model.moves import KEY_MAX, Asked, named
 from mystira.play.model.script import Script
 from mystira.play.model.session import GameSession
 from mystira.play.problems import (
-    ConsentMissing,
-    PlayersInvalid,
     SceneMovedOn,
     SessionOver,
     StoryNotFound,
-    TooYoung,
 )
 from mystira.play.views import (
     avatars_of,
@@ -33,36 +28,13 @@ from mystira.play.views import (
     session,
     standing,
 )
-from mystira.polyglot.problem import Problem
 from mystira.polyglot.work import Work, Works
 from mystira.web.access import allow, family, principal
-from mystira.web.answers import STATUS
 from mystira.web.bodies import Body, read_form
 from mystira.web.pages import page
 
 OWN_GAME = allow("family", touches="game session", page=True)
 ELSEWHERE = "Somebody moved the story on, on another device."
-GUESTS = ("guest-1", "guest-2")
-
-
-class StartForm(Body, frozen=True, kw_only=True):
-    """Who plays: profile ids, the owner of the game first, guests' names by seat, and who is which character."""
-
-    players: tuple[str, ...] = ()
-    guest: dict[str, str] = {}
-    character: dict[str, str] = {}
-    restart: bool = False
-
-
-class Place(NamedTuple):
-    """One who may sit down, as the page for choosing shows it; `character_id` "" is nobody of the story."""
-
-    id: str
-    name: str
-    avatar: str | None
-    may_play: bool
-    is_playing: bool
-    character_id: str
 
 
 class MoveForm(Body, frozen=True, kw_only=True):
@@ -105,50 +77,6 @@ async def story_page(request: Request[Any, Any, Any], scenario_id: FromPath[str]
         axes=await content.axis_names(work),
         games=await continuable(work, who.account_id, scenario_id) if who else (),
     )
-
-
-@get("/stories/{scenario_id:str}/choose", opt=OWN_GAME, include_in_schema=False)
-async def choose_page(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[bytes]:
-    """Show who of the family could play, each with a character of its own to begin with."""
-    work = _works(request).open()
-    who = await family(request)
-    story = await _story(work, scenario_id)
-    free = iter([character.id for character in story.characters])
-    places: list[Place] = []
-    for profile in await accounts.profiles(work, who.account_id):
-        is_first = profile.may_play and not any(place.is_playing for place in places)
-        character_id = next(free, "") if profile.may_play else ""
-        places.append(Place(profile.id, profile.name, profile.avatar, profile.may_play, is_first, character_id))
-    return await _choosing(request, work, story, places, [Place(seat, "", None, True, False, "") for seat in GUESTS])
-
-
-@post("/stories/{scenario_id:str}/play", opt=OWN_GAME, include_in_schema=False)
-async def start(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[Any]:
-    """Start the story with the chosen players, or show the choice again with what is wrong with it."""
-    form = await read_form(request, StartForm)
-    who = await family(request)
-    works = _works(request)
-    story = await _story(works.open(), scenario_id)
-    try:
-        game = await actions.start_game(
-            works,
-            account_id=who.account_id,
-            owner_profile_id=_owner(form),
-            scenario_id=scenario_id,
-            seats=_seats(form),
-            restart=form.restart,
-        )
-    except (PlayersInvalid, TooYoung, ConsentMissing) as problem:
-        work = works.open()
-        profiles = await accounts.profiles(work, who.account_id)
-        chosen, taken = form.players, form.character
-        places = [
-            Place(one.id, one.name, one.avatar, one.may_play, one.id in chosen, taken.get(one.id, ""))
-            for one in profiles
-        ]
-        guests = [Place(seat, form.guest.get(seat, ""), None, True, False, taken.get(seat, "")) for seat in GUESTS]
-        return await _choosing(request, work, story, places, guests, problem)
-    return Redirect(f"/play/{game.id}", status_code=303)
 
 
 @get("/play/{session_id:str}", opt=OWN_GAME, include_in_schema=False)
@@ -223,44 +151,8 @@ async def _ending(work: Work, game: GameSession, played: Script) -> dict[str, An
         "is_counted": game.state != "completed" or await actions.is_counted(work, game),
         "echoes": [(named(game, played, echo.text), echo.revealed_at_visit is not None) for echo in game.echoes],
         "axes": await content.axis_names(work),
+        "age_groups": await content.age_groups(work),
     }
-
-
-async def _choosing(
-    request: Request[Any, Any, Any],
-    work: Work,
-    story: content.StoryCard,
-    places: list[Place],
-    guests: list[Place],
-    problem: Problem | None = None,
-) -> Response[bytes]:
-    who = await family(request)
-    return page(
-        request,
-        "play/choose.html",
-        status=STATUS[problem.kind] if problem else 200,
-        story=story,
-        places=places,
-        guests=guests,
-        games=await continuable(work, who.account_id, story.id),
-        notice=problem.message if problem else "",
-    )
-
-
-def _owner(form: StartForm) -> str:
-    if not form.players:
-        raise PlayersInvalid(reason="Choose at least one player of your family.")
-    return form.players[0]
-
-
-def _seats(form: StartForm) -> tuple[Seat, ...]:
-    seats = [Seat(profile_id=id, character_id=form.character.get(id) or None) for id in form.players]
-    seats += [
-        Seat(name=name, character_id=form.character.get(seat) or None)
-        for seat, name in form.guest.items()
-        if name.strip()
-    ]
-    return tuple(seats)
 
 
 async def _story(work: Work, scenario_id: str) -> content.StoryCard:
@@ -283,4 +175,4 @@ def _works(request: Request[Any, Any, Any]) -> Works:
     return cast(Works, request.app.state.works)
 
 
-HANDLERS = (home, story_page, choose_page, start, scene_page, move, earned)
+HANDLERS = (home, story_page, scene_page, move, earned)

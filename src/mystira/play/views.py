@@ -85,6 +85,8 @@ class PlayerShown(Value, frozen=True, kw_only=True):
     avatar: str | None
     character: str | None
     portrait: str | None
+    is_guest: bool
+    age_group: str | None
 
 
 class GameCard(Value, frozen=True, kw_only=True):
@@ -188,6 +190,8 @@ def players_shown(session: GameSession, script: Script | None, avatars: Mapping[
                 avatar=avatars.get(player.profile_id or ""),
                 character=character.name if character else None,
                 portrait=character.image if character else None,
+                is_guest=player.profile_id is None,
+                age_group=player.age_group,
             )
         )
     return tuple(shown)

@@ -15,6 +15,7 @@ from mystira.content.commands import import_folder
 from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
+from mystira.play.seating import pages as seating
 from mystira.play.trophies import pages as trophy_pages
 from mystira.polyglot.keyed import keyed_hash
 from mystira.services.doors import Doors, make_application
@@ -32,6 +33,7 @@ def doors(platform: Platform) -> Doors:
             *scenarios_http.HANDLERS,
             *play_http.HANDLERS,
             *play_pages.HANDLERS,
+            *seating.HANDLERS,
             *trophy_pages.HANDLERS,
             *account_pages.HANDLERS,
             *INSTALLABLE,

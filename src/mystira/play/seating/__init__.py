@@ -1,0 +1,1 @@
+"""Who sits down to play a story, and as whom."""
