@@ -9,7 +9,7 @@ SOCKET = ".s.PGSQL.5432"
 # Ready for the next query, outside a transaction: whatever was asked for has been committed.
 DONE = b"Z\x00\x00\x00\x05I"
 # A fact's name travels with the write that tells it; a merge ends with COMMIT.
-WRITES = (b"Written", b"COMMIT;")
+WRITES = (b"Written", b"Raised", b"COMMIT;")
 
 
 class Proxy:
@@ -27,8 +27,12 @@ class Proxy:
         self._server = await asyncio.start_unix_server(self._serve, folder / SOCKET)
 
     async def stop(self) -> None:
-        """Cut every line."""
+        """Listen no more, and cut every line."""
         self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut every line, whatever is on its way."""
         for line in self._lines:
             line.transport.abort()
 

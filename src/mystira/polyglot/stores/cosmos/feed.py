@@ -112,16 +112,18 @@ async def _next(
     async for page in pages:
         documents = [document async for document in page]
         break
-    return Changes(documents, _position(cast(Any, pages).continuation_token) if documents else position)
+    if not documents:
+        return Changes(documents, position)
+    told = msgspec.json.decode(base64.b64decode(cast(Any, pages).continuation_token))
+    parts = told["continuation"]["continuation"]
+    if len(parts) > 1:
+        # The client met a split on its way and would go on in every part; each has a position of its own from now on.
+        _refuse_split(edges, await living(container))
+        raise Unavailable(f"{container.id}: the feed range {edges.id} was split while it was read; ask again")
+    return Changes(documents, parts[0]["token"])
 
 
 def _refuse_split(edges: Edges, ranges: Sequence[Edges]) -> None:
     parts = [part for one in ranges if (part := edges.within(one)) is not None]
     if len(parts) > 1:
         raise RangeGone([part.id for part in parts])
-
-
-def _position(continuation: str) -> str:
-    told = msgspec.json.decode(base64.b64decode(continuation))
-    (here,) = told["continuation"]["continuation"]
-    return here["token"]
