@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -166,9 +166,14 @@ class Rig:
         return FeedFollower(COLLECTIONS, self.documents, self.postgres, clock=lambda: self.now)  # type: ignore[arg-type]
 
     async def settle(self) -> None:
+        """Follow and deliver until nothing is left. All facts meet on one tally, so some may have to come again."""
         follower, pump = self.follower(), OutboxPump(self.works, self.postgres.journal, self.reactions)
-        while await follower.step() + await pump.step():
-            continue
+        for _ in range(10):
+            while await follower.step() + await pump.step():
+                continue
+            if not (await self.postgres.journal.pending()).waiting:
+                return
+            self.now += timedelta(seconds=1)
 
     async def _hear(self, handling: Handling, event: Raised) -> None:
         self.before_tally()

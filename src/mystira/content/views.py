@@ -48,6 +48,7 @@ class PlayableVersion(Value, frozen=True, kw_only=True):
     version: int
     title: str
     minimum_age: int
+    music_palette: str | None
     start: str
     characters: tuple[Character, ...]
     scenes: tuple[Scene, ...]
@@ -177,6 +178,7 @@ def _playable(version: ScenarioVersion) -> PlayableVersion:
         version=version.number,
         title=version.content.title,
         minimum_age=version.content.minimum_age,
+        music_palette=version.content.music_palette,
         start=version.content.start,
         characters=version.content.characters,
         scenes=version.content.scenes,

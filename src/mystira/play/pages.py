@@ -135,6 +135,7 @@ async def _shown(request: Request[Any, Any, Any], session_id: str, notice: str =
         "progress": progress(game, played),
         "echo": echo_left(game),
         "echo_names": await content.echo_names(work),
+        "echoes": [(named(game, played, one.text), one.revealed_at_visit is not None) for one in game.echoes],
         "notice": notice,
         "image": story.image if story else None,
         "closing": _closing_choice(game, played),
@@ -149,7 +150,6 @@ async def _ending(work: Work, game: GameSession, played: Script) -> dict[str, An
     return {
         "earned": await earnings(work, game, played),
         "is_counted": game.state != "completed" or await actions.is_counted(work, game),
-        "echoes": [(named(game, played, echo.text), echo.revealed_at_visit is not None) for echo in game.echoes],
         "axes": await content.axis_names(work),
         "age_groups": await content.age_groups(work),
     }

@@ -9,7 +9,7 @@ from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.play.model.moves import choices_of, elapsed_s, named, who_moves
 from mystira.play.model.results import BadgeGoal, PlayerScenarioScore, UserBadge
-from mystira.play.model.script import Scene, Script, moves_left
+from mystira.play.model.script import Media, Scene, Script, moves_left
 from mystira.play.model.session import Achievement, Echo, GameSession, Move, Player, Reveal, Roll
 from mystira.play.problems import SessionNotFound, StoryNotFound
 from mystira.polyglot.entity import Value
@@ -29,7 +29,10 @@ class ChoiceShown(Value, frozen=True, kw_only=True):
 
 
 class SceneShown(Value, frozen=True, kw_only=True):
-    """A scene with the players' names filled in and nothing of what its choices will do."""
+    """A scene with the players' names filled in and nothing of what its choices will do.
+
+    `media` and `sound_effects` are ids; `music` is a mood or the id of a piece, the story's where the scene has none.
+    """
 
     id: str
     title: str
@@ -39,6 +42,9 @@ class SceneShown(Value, frozen=True, kw_only=True):
     difficulty: int | None
     active_character: str | None
     player_id: str
+    media: Media
+    music: str | None
+    sound_effects: tuple[str, ...]
 
 
 class Standing(Value, frozen=True, kw_only=True):
@@ -305,6 +311,9 @@ def scene_shown(session: GameSession, script: Script, scene: Scene) -> SceneShow
         difficulty=scene.difficulty,
         active_character=scene.active_character,
         player_id=who_moves(session, scene, None),
+        media=scene.media,
+        music=scene.music or script.music_palette,
+        sound_effects=scene.sound_effects,
     )
 
 

@@ -38,7 +38,9 @@ class Pages:
             loader=_Loader(rooms), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         self._environment.filters["markdown"] = render_markdown
-        cast(dict[str, Any], self._environment.globals).update(static=self._static, picture=self._picture)
+        cast(dict[str, Any], self._environment.globals).update(
+            static=self._static, picture=self._picture, media=self._media
+        )
 
     def render(self, name: str, context: dict[str, Any]) -> str:
         """Return the page's text."""
@@ -50,6 +52,10 @@ class Pages:
     def _picture(self, name: str | None, instead: str) -> str:
         """Return the address of a picture that an author names, or of another where there is no such picture."""
         return self._static(name if name is not None and name in self._files else instead)
+
+    def _media(self, name: str | None) -> str | None:
+        """Return the address of a picture, a sound or a film that an author names, or None if there is none."""
+        return self._static(name) if name is not None and name in self._files else None
 
 
 class _Loader(PrefixLoader):

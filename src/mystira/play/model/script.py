@@ -43,8 +43,16 @@ class EchoReveal(Value, frozen=True, kw_only=True):
     reveal_mechanic: Mechanic = "none"
 
 
+class Media(Value, frozen=True, kw_only=True):
+    """The ids of what is seen and heard with a scene: `audio` is its narration."""
+
+    image: str | None = None
+    audio: str | None = None
+    video: str | None = None
+
+
 class Scene(Value, frozen=True, kw_only=True):
-    """One scene; `difficulty` is that of its roll."""
+    """One scene; `difficulty` is that of its roll, `music` a mood or the id of a piece."""
 
     id: str
     title: str
@@ -55,6 +63,9 @@ class Scene(Value, frozen=True, kw_only=True):
     active_character: str | None = None
     branches: tuple[Branch, ...] = ()
     echo_reveals: tuple[EchoReveal, ...] = ()
+    media: Media = Media()
+    music: str | None = None
+    sound_effects: tuple[str, ...] = ()
 
 
 class Character(Value, frozen=True, kw_only=True):
@@ -72,6 +83,7 @@ class Script(Value, frozen=True, kw_only=True):
     version: int
     title: str
     minimum_age: int = 0
+    music_palette: str | None = None
     start: str
     characters: tuple[Character, ...] = ()
     scenes: tuple[Scene, ...]

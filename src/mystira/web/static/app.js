@@ -106,10 +106,10 @@
     const place = one("[data-trouble]");
     if (place) { place.hidden = !text; place.textContent = text; }
   };
-  document.addEventListener("htmx:error", () => { asking = false; trouble(one("[data-trouble]")?.dataset[navigator.onLine ? "lost" : "offline"] ?? ""); });
+  document.addEventListener("htmx:error", () => { asking = false; lost = true; trouble(one("[data-trouble]")?.dataset[navigator.onLine ? "lost" : "offline"] ?? ""); });
   document.addEventListener("htmx:before:request", () => { asking = true; trouble(""); });
   document.addEventListener("htmx:after:swap", (event) => {
-    asking = false;
+    asking = lost = false;
     const swapped = event.detail?.ctx?.target;
     if (!swapped || swapped.id === "scene") arrive(true);
     follow();
@@ -118,6 +118,7 @@
   // The same game on another device: when it moves there, this page moves as well. What this page asked for itself
   // arrives as the answer, so an event waits a little before it counts as somebody else's move.
   let asking = false;
+  let lost = false;
   let source = null;
   let told = null;
   const catchUp = () => {
@@ -125,7 +126,8 @@
     if (!scene || !told || asking || told.session_id !== scene.dataset.session) return;
     if (scene.dataset.at === `${told.moves} ${told.state}` || told.moves < parseInt(scene.dataset.at)) return;
     asking = true;
-    htmx.ajax("GET", `/play/${scene.dataset.session}?moved=1`, "#scene");
+    // What moved after an answer got lost was this page's own move.
+    htmx.ajax("GET", `/play/${scene.dataset.session}${lost ? "" : "?moved=1"}`, "#scene");
   };
   const follow = () => {
     const address = one(".scene[data-events]")?.dataset.events;
