@@ -6,16 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.administering import LETTERS, add_admin, sign_in, sql, start
 from tests.browser.looks import shoot
-from tests.browser.test_admin_reconciliation import add_admin, sign_in, sql, start
-
-LETTERS = """
-INSERT INTO polyglot.dead_letters
-  (collection, partition, id, kind, stamp, op, payload, rival, error, attempts, created_at)
-SELECT 'Accounts', 'account-' || n, 'account-' || n, 'merge', n, '',
-  '{"id": "x", "email": "someone@example.org"}', '{}', 'duplicate key value violates unique constraint', 5,
-  now() - n * interval '1 minute' FROM generate_series(1, 60) AS n
-"""
 
 pytestmark = pytest.mark.browser
 

@@ -1,85 +1,14 @@
 """Two stores differ: it is found, looked at, and mended as it was shown; lists of families say how old they are."""
 
-import asyncio
-import os
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from mystira.polyglot.stores.postgres.embedded import attach
-from tests.browser.looks import shoot, watched
-from tests.processes import ROOT, RunningPlatform
+from tests.browser.administering import BEHIND, COMMAND_S_MAX, add_admin, ask, copy_whole, see, sign_in, sql, start
+from tests.browser.looks import shoot
 
 pytestmark = pytest.mark.browser
-
-PASSWORD = "moss-bridge-lantern"
-COMMAND_S_MAX = 120
-BEHIND = "UPDATE polyglot.feed_position SET continuation = '', moved_at = now() - interval '1 hour'"
-
-
-def start(data: Path, *services: str) -> RunningPlatform:
-    return RunningPlatform(data, None, *services).wait_until_ready()
-
-
-def add_admin(data: Path) -> None:
-    given = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIRA_")}
-    given["MYSTIRA_DATA"] = str(data)
-    command = [sys.executable, "-m", "mystira", "admin", "add", "ada", "--role", "admin"]
-    subprocess.run(command, input=f"{PASSWORD}\n", text=True, env=given, cwd=ROOT, check=True, capture_output=True)
-
-
-def sql(data: Path, statement: str) -> None:
-    async def run() -> None:
-        attached = await attach(data, print)
-        connection = await asyncpg.connect(attached.dsn)
-        await connection.execute(statement)
-        await connection.close()
-        await attached.release()
-
-    # The browser's event loop lives in this thread and lets no other one start.
-    with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, run()).result()
-
-
-def ask(page: Page, address: str, verb: str, collection: str = "Accounts", **arguments: Any) -> dict[str, Any]:
-    """Ask for a verb, and wait for what comes of it."""
-    data = {"verb": verb, "collection": collection, "why": "a test", "arguments": arguments}
-    asked = page.request.post(f"{address}/admin/api/commands", data=data)
-    assert asked.status == 202, asked.text()
-    until = time.monotonic() + COMMAND_S_MAX
-    while time.monotonic() < until:
-        told = page.request.get(f"{address}/admin/api/commands/{asked.json()['id']}").json()
-        if told["ended_at"]:
-            return told
-        time.sleep(0.2)
-    raise AssertionError(f"{verb} took too long: {told}")
-
-
-def copy_whole(page: Page, address: str, collection: str) -> None:
-    until = time.monotonic() + COMMAND_S_MAX
-    while time.monotonic() < until:
-        if "kept already" in ask(page, address, "start", collection)["outcome"]:
-            return
-        time.sleep(0.5)
-    raise AssertionError("the copy never became whole")
-
-
-def sign_in(browser: Browser, address: str) -> tuple[Page, list[str]]:
-    page = browser.new_context().new_page()
-    said = watched(page)
-    page.goto(f"{address}/admin/sign-in")
-    page.get_by_label("Name").fill("ada")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("main").get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("navigation", name="Administration")).to_be_visible()
-    return page, said
 
 
 def test_a_difference_is_found_looked_at_and_mended(browser: Browser, tmp_path: Path) -> None:
@@ -156,9 +85,3 @@ def test_a_copy_that_nobody_brings_up_to_date_says_so(browser: Browser, tmp_path
         assert said == []
     finally:
         assert idle.stop() == 0, idle.output
-
-
-def see(page: Page, address: str, name: str, text: str) -> None:
-    page.goto(address)
-    expect(page.locator("main")).to_contain_text(text)
-    shoot(page, name)

@@ -120,6 +120,22 @@ async def test_history_can_be_asked_for_one_verb_and_keeps_its_details(relationa
     assert flips[0].details == {"seal": "é", "gates": [{"passed": True}], "held_s": 0.5}
 
 
+async def test_what_was_done_anywhere_is_told_page_by_page_and_what_was_done_at_once_together(
+    relational: RelationalStore,
+) -> None:
+    for number in range(4):
+        at = NOW + timedelta(seconds=number // 2)
+        actor = "ada" if number % 2 else "bob"
+        await relational.journal.note(Change(collection=f"C{number}", verb="x", actor=actor, at=at))
+    journal = relational.journal
+    newest = await journal.changes(1)
+    assert {change.collection for change in newest} == {"C2", "C3"}
+    assert {change.collection for change in await journal.changes(1, before=newest[-1].at)} == {"C0", "C1"}
+    assert await journal.changes(9, before=NOW) == []
+    assert [change.collection for change in await journal.changes(9, actor="ada")] == ["C3", "C1"]
+    assert [change.actor for change in await journal.changes(9, collection="C2")] == ["bob"]
+
+
 async def test_every_control_row_is_listed(relational: RelationalStore) -> None:
     await relational.journal.declare(Control(id="A", phase=Phase.COSMOS_ONLY))
     await relational.journal.declare(Control(id="B", phase=Phase.POSTGRES_ONLY))

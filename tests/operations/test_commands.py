@@ -1,7 +1,8 @@
 """What is asked for is audited, carried out by a worker, and survives its worker."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote
 
 import pytest
 from openapi_spec_validator import validate
@@ -9,6 +10,8 @@ from openapi_spec_validator import validate
 from mystira.operations.actions import asking
 from mystira.operations.jobs import CommandRunner
 from mystira.operations.model import TRIES_MAX, Command, CommandState
+from mystira.polyglot import backfill
+from mystira.polyglot.control import Change
 from mystira.polyglot.phases import Phase
 from tests.operations.conftest import Desk
 
@@ -128,7 +131,49 @@ async def test_the_forms_of_the_pages_ask_for_the_same(desk: Desk) -> None:
     assert job is not None and (job.units_per_s, job.latency_ms) == (100.0, None)
     audit = (await desk.client.get("/admin/audit?collection=Accounts")).text
     assert "a test" in audit and "olga" in audit
-    assert "Nothing was asked for" in (await desk.client.get("/admin/audit?who=vera")).text
+    assert "Nothing was asked for or done" in (await desk.client.get("/admin/audit?who=vera")).text
+
+
+async def test_what_was_done_at_a_terminal_is_audited_beside_what_was_asked_for_here(desk: Desk) -> None:
+    await desk.sign_in()
+    r = desk.platform.replication
+    of = r.catalog.named("Accounts")
+    await desk.outcome("start")
+    await backfill.throttle(r, of, units_per_s=5.0, actor="terminal-tom", why="players complain")
+    await desk.outcome("resume", why="calm again")
+    shown = (await desk.client.get("/admin/audit")).text
+    assert "terminal-tom" in shown and "players complain" in shown and "throttle" in shown
+    told = (await desk.client.get("/admin/api/audit")).json()
+    assert told["before"] is None
+    assert [(one["what"], one["who"], bool(one["command"])) for one in told["entries"]] == [
+        ("resume", "olga", True),
+        ("throttle", "terminal-tom", False),
+        ("start backfill", "olga", False),
+        ("start", "olga", True),
+    ]
+    mine = (await desk.client.get("/admin/api/audit?who=terminal-tom")).json()
+    assert [one["why"] for one in mine["entries"]] == ["players complain"]
+    assert (await desk.client.get("/admin/api/audit?before=yesterday")).status_code == 400
+
+
+async def test_the_audit_is_read_page_by_page_and_leaves_nothing_out(desk: Desk) -> None:
+    await desk.sign_in()
+    journal = desk.platform.relational.journal
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    for number in range(130):
+        at = begun + timedelta(seconds=number // 3)
+        await journal.note(Change(collection="Accounts", verb=f"did {number}", actor="tom", at=at))
+    await desk.ask("start")
+    seen: list[str] = []
+    before = ""
+    while True:
+        told = (await desk.client.get(f"/admin/api/audit?before={quote(before)}")).json()
+        seen += [one["what"] for one in told["entries"]]
+        before = told["before"]
+        if before is None:
+            break
+    assert sorted(seen) == sorted(["start", *(f"did {number}" for number in range(130))])
+    assert "Older" in (await desk.client.get("/admin/audit")).text
 
 
 async def test_a_collection_goes_all_the_way_and_back_by_asking(desk: Desk) -> None:

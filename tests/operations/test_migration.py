@@ -1,8 +1,17 @@
 """The Migration pages: where every collection stands, and what may be asked for there."""
 
+import asyncio
+
 import pytest
 
+from mystira.accounts.actions import complete_account
+from mystira.operations.migration.jobs import keep_lags
+from mystira.operations.migration.views import Gatekeeper, last_hour
+from mystira.polyglot.phases import Phase
+from mystira.polyglot.sampling import Sampler
+from mystira.run import settle
 from tests.operations.conftest import Desk
+from tests.operations.families import make_families
 
 pytestmark = pytest.mark.anyio
 
@@ -24,3 +33,50 @@ async def test_a_confirmation_shows_the_plan_with_its_gates(desk: Desk) -> None:
     shown = (await desk.client.get("/admin/migration/Accounts/ask/cutover")).text
     assert "DualWritePostgresRead" in shown and "backup" in shown and "Closed gates refuse this" in shown
     assert 'name="waived"' not in shown, "only an admin waives gates"
+
+
+async def test_the_last_hour_is_drawn_from_what_the_gauges_have_read_and_costs_no_request_units(desk: Desk) -> None:
+    await desk.sign_in()
+    await make_families(desk.platform)
+    await desk.outcome("start")
+    await desk.platform.works.run(complete_account, account_id="late", email="late@example.org", email_hash="late")
+    sampler = Sampler(desk.platform.replication)
+    await sampler.step()
+    assert sampler.readings["Accounts"].changes > 0 and "GameSessions" not in sampler.readings
+    spent = dict(desk.platform.documents.charged)
+    for _ in range(2):
+        await keep_lags(desk.platform.works, sampler.readings)
+    assert dict(desk.platform.documents.charged) == spent
+    history = await last_hour(desk.platform.works.open(), "Accounts")
+    assert [point.changes for point in history.points] == [sampler.readings["Accounts"].changes], "kept once"
+    assert "Changes that wait" in (await desk.client.get("/admin/migration/Accounts")).text
+
+
+async def test_gates_are_looked_at_once_for_all_who_watch_and_no_page_waits_for_them(desk: Desk) -> None:
+    await desk.sign_in()
+    await make_families(desk.platform)
+    for _ in range(2):
+        await desk.outcome("start")
+        await settle(desk.platform)
+    assert "closed" not in (await desk.client.get("/admin/migration")).text, "the page does not wait for the gates"
+    (accounts,) = [
+        one
+        for one in (await desk.client.get("/admin/api/migration/status")).json()["collections"]
+        if one["collection"] == "Accounts"
+    ]
+    shut = [gate["name"] for gate in accounts["gates"]["gates"] if not gate["passed"]]
+    assert "backup" in shut and accounts["gates"]["target"] == "DualWritePostgresRead"
+    board = (await desk.client.get("/admin/migration")).text
+    assert f"{len(shut)} closed" in board and "Take one: mystira backup." in board
+    keeper = Gatekeeper(desk.platform.replication)
+    of = desk.platform.replication.catalog.named("Accounts")
+    first, second = await asyncio.gather(*(keeper.look(of, Phase.DUAL_WRITE_COSMOS_READ) for _ in range(2)))
+    assert first is second, "looked at once"
+    assert await keeper.look(of, Phase.COSMOS_ONLY) is None and keeper.known("Accounts", Phase.COSMOS_ONLY) is None
+
+
+async def test_a_start_is_confirmed_with_how_much_there_is_to_copy(desk: Desk) -> None:
+    await desk.sign_in()
+    await make_families(desk.platform, 4)
+    shown = (await desk.client.get("/admin/migration/Accounts/ask/start")).text
+    assert "4 to 5 documents are to be copied" in shown

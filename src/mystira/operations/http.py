@@ -1,6 +1,7 @@
 """The Admin API of commands: ask for a verb, look how far it is, read what came of it."""
 
 import re
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -23,7 +24,7 @@ from mystira.operations.problems import (
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow, staff
-from mystira.web.bodies import Body, BodyInvalid, read_body
+from mystira.web.bodies import Body, BodyInvalid, convert, read_body
 from mystira.web.openapi import describe
 
 LISTED = 50
@@ -59,6 +60,19 @@ class CommandsPage(msgspec.Struct, frozen=True, kw_only=True):
     after: str | None
 
 
+class ChosenAudit(Body, frozen=True, kw_only=True):
+    """Which part of the audit: of one collection, by one person, before a moment."""
+
+    collection: str = ""
+    who: str = ""
+    before: datetime | None = None
+
+
+AUDIT_QUERY = {
+    "collection": "Only of this collection.",
+    "who": "Only by this person or process.",
+    "before": "Only what was before this moment (RFC 3339): the `before` of the page before.",
+}
 SAMPLE = Asked(verb="verify", collection="Accounts", why="before the cut-over")
 REFUSALS = (
     *(VerbUnknown, CollectionUnknown, WhyMissing, ArgumentsWrong, VerbForbidden, CommandDiffers),
@@ -94,6 +108,23 @@ async def list_commands(request: Request[Any, Any, Any]) -> CommandsPage:
 async def show_command(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Command:
     """Show how far a command is, or what came of it."""
     return await views.command(cast(Works, request.app.state.works).open(), command_id)
+
+
+@get(f"{ADMIN}/api/audit", opt=allow("viewer") | describe(views.Audit, query=AUDIT_QUERY, refusals=(BodyInvalid,)))
+async def audit(request: Request[Any, Any, Any]) -> views.Audit:
+    """List what was asked for and what was done, here or at a terminal, the newest first."""
+    return (await audited(request))[1]
+
+
+async def audited(request: Request[Any, Any, Any]) -> tuple[ChosenAudit, views.Audit]:
+    """Read what is to be listed, and list it."""
+    chosen = convert({name: value for name, value in request.query_params.items() if value}, ChosenAudit, strict=False)
+    state = request.app.state
+    work, journal = cast(Works, state.works).open(), cast(Replication, state.replication).journal
+    found = await views.audit(
+        work, journal, collection=chosen.collection, who=chosen.who, before=chosen.before, limit=LISTED
+    )
+    return chosen, found
 
 
 @get(f"{ADMIN}/api/verbs", opt=allow("viewer") | describe(list[VerbShown]))
@@ -136,4 +167,4 @@ async def ask_for(request: Request[Any, Any, Any], asked: Asked, *, strict: bool
     )
 
 
-HANDLERS = (ask, list_commands, show_command, list_verbs, openapi_document)
+HANDLERS = (ask, list_commands, show_command, audit, list_verbs, openapi_document)

@@ -1,4 +1,4 @@
-"""The audit: what was asked for and what was changed, by whom, when and why.
+"""The audit: what was asked for and what was done, by whom, when and why.
 
 How a page is added to the administration (docs/admin.md shows one whole):
 
@@ -25,14 +25,12 @@ from litestar.response import Redirect, Stream
 
 from mystira.operations import views
 from mystira.operations.actions.verbs import verb_named
-from mystira.operations.http import Asked, ask_for
+from mystira.operations.http import Asked, ask_for, audited
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow
 from mystira.web.bodies import Body, read_form
 from mystira.web.live import live
 from mystira.web.pages import page
-
-SHOWN = 50
 
 
 class AskForm(Body, frozen=True, kw_only=True):
@@ -54,21 +52,9 @@ async def first_page(request: Request[Any, Any, Any]) -> Redirect:
 
 @get(f"{ADMIN}/audit", opt=allow("viewer", page=True), include_in_schema=False)
 async def audit_page(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Show what was asked for, the newest first."""
-    given = request.query_params
-    collection, who = given.get("collection", ""), given.get("who", "")
-    after = (given["after"],) if given.get("after") else None
-    work = cast(Works, request.app.state.works).open()
-    found = await views.commands(work, collection=collection, who=who, limit=SHOWN, after=after)
-    return page(
-        request,
-        "operations/audit.html",
-        commands=found.items,
-        after=None if found.after is None else found.after[0],
-        collection=collection,
-        who=who,
-        now=work.now,
-    )
+    """Show what was asked for and what was done, the newest first."""
+    chosen, found = await audited(request)
+    return page(request, "operations/audit.html", found=found, collection=chosen.collection, who=chosen.who)
 
 
 @post(f"{ADMIN}/commands", opt=allow("operator", page=True), include_in_schema=False)

@@ -137,6 +137,15 @@ class Journal(Protocol):
         """Return what was done to a collection, the newest first; one verb only, if it is named."""
         ...
 
+    async def changes(
+        self, limit: int, *, before: datetime | None = None, collection: str | None = None, actor: str | None = None
+    ) -> Sequence[Change]:
+        """Return what was done before a moment, the newest first; all that was done at the last one's comes with it.
+
+        So the next page begins before the last one's moment, and nothing is left out or told twice.
+        """
+        ...
+
     async def report_shadow(self, report: ShadowReport) -> None:
         """Keep what one process's shadow reads have shown; it replaces what the process told before."""
         ...

@@ -1,5 +1,6 @@
 """Looks at what waits between the stores now and then, and keeps it as gauges; who scrapes costs the stores nothing."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -30,10 +31,31 @@ class Behind(NamedTuple):
     seconds: float
 
 
+class Letters(NamedTuple):
+    """How many letters of a collection are tried again by themselves, and how many wait for a person."""
+
+    retrying: int
+    dead: int
+
+
+class Reading(NamedTuple):
+    """What waited for one collection's follower when it was last looked at; who needs it need not look again."""
+
+    at: datetime
+    changes: int
+    seconds: float
+    retrying: int
+    dead: int
+
+
 class Sampler:
-    """Keeps the gauges of one process. It remembers when each range was last seen without anything waiting."""
+    """Keeps the gauges of one process. It remembers when each range was last seen without anything waiting.
+
+    `readings` has the last one of every collection whose copy is kept or filled.
+    """
 
     def __init__(self, r: Replication) -> None:
+        self.readings: dict[str, Reading] = {}
         self._r = r
         self._level_at: dict[tuple[str, str], datetime] = {}
 
@@ -45,18 +67,20 @@ class Sampler:
         if relational_is_up:
             _tell_outbox(await r.journal.pending(), r.clock())
             controls = {control.id: control for control in await r.journal.controls()}
-            await self._tell_letters()
+            dead = await self._tell_letters()
             retrying = await r.journal.letters_count(LetterFilter(parked=False))
             for collection in r.catalog:
                 control = controls.get(collection.name) or first_control(collection)
                 _tell_control(control, r.clock())
                 await self._tell_runs(collection)
                 if documents_are_up:
-                    await self._tell_lag(collection, control, retrying.get(collection.name, 0))
+                    letters = Letters(retrying.get(collection.name, 0), dead[collection.name])
+                    await self._tell_lag(collection, control, letters)
         measures.SAMPLED.set(r.clock().timestamp())
         return 0
 
-    async def _tell_letters(self) -> None:
+    async def _tell_letters(self) -> Counter[str]:
+        """Return how many letters of each collection wait for a person."""
         counts = {
             kind: await self._r.journal.letters_count(LetterFilter(parked=True, kind=kind)) for kind in LetterKind
         }
@@ -64,15 +88,20 @@ class Sampler:
         for kind, of_kind in counts.items():
             for name, count in of_kind.items():
                 measures.DEAD_LETTERS.set(count, name, kind)
+        return sum((Counter(of_kind) for of_kind in counts.values()), Counter[str]())
 
-    async def _tell_lag(self, collection: Collection[Any], control: Control, retrying: int) -> None:
+    async def _tell_lag(self, collection: Collection[Any], control: Control, letters: Letters) -> None:
         name, relay = collection.name, NOTHING
         if control.phase is not Phase.POSTGRES_ONLY or control.copying:
             relay = await self._r.journal.relay_pending(name)
         behind = await self.behind(collection, control, relay)
         measures.LAG.set(behind.seconds, name)
         measures.PENDING.set(behind.changes, name)
-        measures.RETRIES.set(retrying + relay.retrying, name)
+        retrying, dead = letters.retrying + relay.retrying, letters.dead + relay.parked
+        measures.RETRIES.set(retrying, name)
+        self.readings.pop(name, None)
+        if control.copying:
+            self.readings[name] = Reading(self._r.clock(), behind.changes, behind.seconds, retrying, dead)
 
     async def behind(self, collection: Collection[Any], control: Control, relay: Pending) -> Behind:
         """Tell how far the follower is behind its leader."""

@@ -11,6 +11,7 @@ from mystira.operations.admins import pages as admins
 from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
 from mystira.operations.migration import http as migration_http
 from mystira.operations.migration import pages as migration
+from mystira.operations.migration.views import Gatekeeper
 from mystira.operations.overview import pages as overview
 from mystira.operations.queue import pages as queue
 from mystira.operations.reconciliation import http as reconciliation_http
@@ -55,6 +56,7 @@ def doors(platform: Platform) -> Doors:
         rooms=("operations", "accounts"),
         state={
             "replication": platform.replication,
+            "gatekeeper": Gatekeeper(platform.replication),
             "reader": platform.reader,
             "navigation": NAVIGATION,
             "data": platform.settings.data,

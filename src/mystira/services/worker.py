@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from mystira.operations.jobs import CommandRunner
-from mystira.operations.migration.jobs import LagSampler
+from mystira.operations.migration.jobs import keep_lags
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.beating import Beater
 from mystira.polyglot.bus import OutboxPump
@@ -36,7 +36,6 @@ BY_CLOCK_S = {
     "dead letters": 2.0,
     "digests": 1.0,
     "transitions": 10.0,
-    "lag samples": 5.0,
 }
 
 SAMPLES_S = BEATS_S = 10.0
@@ -64,8 +63,10 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
     for job in JOBS:
         step = partial(job.do, platform.works)
         loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
-    sampling = keep_doing("samples", Sampler(platform.replication).step, clock, idle_s=SAMPLES_S)
-    loops.append(asyncio.create_task(sampling))
+    sampler = Sampler(platform.replication)
+    loops.append(
+        asyncio.create_task(keep_doing("samples", partial(_sample, platform, sampler), clock, idle_s=SAMPLES_S))
+    )
     if platform.settings.scrub_days:
         loops.append(asyncio.create_task(_scrubbing(platform, clock)))
     if platform.settings.purge_days:
@@ -76,6 +77,13 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+
+
+async def _sample(platform: Platform, sampler: Sampler) -> int:
+    """Look once at what waits: for the gauges of this process, and for the last hour that all of them draw."""
+    await sampler.step()
+    await keep_lags(platform.works, sampler.readings)
+    return 0
 
 
 async def _purging(platform: Platform, clock: Wake) -> None:
@@ -117,7 +125,6 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
         **{
             f"commands {hand}": CommandRunner(platform.works, r, hand=hand).step for hand in range(1, COMMAND_HANDS + 1)
         },
-        "lag samples": LagSampler(platform.works, r).step,
     }
 
 

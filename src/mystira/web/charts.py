@@ -26,7 +26,8 @@ def line_chart(name: str, points: Sequence[Point], *, since: datetime, until: da
     places = [
         (
             round((point.at - since).total_seconds() / span * WIDTH, 1),
-            round(HEIGHT - (point.value / top if top else 0) * (HEIGHT - ROOM), 1),
+            # A line along the very edge would be cut in half, and one of noughts alone not be seen.
+            round(HEIGHT - 1 - (point.value / top if top else 0) * (HEIGHT - ROOM), 1),
         )
         for point in shown
     ]

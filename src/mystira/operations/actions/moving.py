@@ -13,27 +13,29 @@ from mystira.polyglot.shadow import shadow
 from mystira.polyglot.transition import change_phase, end_transition
 
 Budget = Annotated[float, Meta(gt=0, le=1_000_000)] | None
+Units = Annotated[Budget, Meta(title="Request units a second of each worker")]
+Latency = Annotated[Budget, Meta(title="Rest when PostgreSQL takes longer, in milliseconds")]
 
 
 class Budgets(Arguments, frozen=True, kw_only=True):
     """What the filling may take; left out, nothing limits it."""
 
-    units_per_s: Budget = None
-    latency_ms: Budget = None
+    units_per_s: Units = None
+    latency_ms: Latency = None
 
 
 class Share(Arguments, frozen=True, kw_only=True):
     """Which share of the reads goes to the follower as well."""
 
-    rate: Annotated[float, Meta(ge=0, le=1)]
+    rate: Annotated[float, Meta(ge=0, le=1, title="Share of the reads, from 0 to 1")]
 
 
 class Moving(Arguments, frozen=True, kw_only=True):
     """How a change of leader is made: gates that may be closed, seconds that writes may be held, writes turned away."""
 
     waived: tuple[str, ...] = ()
-    hold_s: Annotated[float, Meta(ge=1, le=60)] = HOLD_S
-    refused_max: Annotated[int, Meta(ge=0, le=1_000_000)] = REFUSED_MAX
+    hold_s: Annotated[float, Meta(ge=1, le=60, title="Hold writes for so many seconds at most")] = HOLD_S
+    refused_max: Annotated[int, Meta(ge=0, le=1_000_000, title="Turn away so many writes at most")] = REFUSED_MAX
 
     @property
     def orders(self) -> Orders:

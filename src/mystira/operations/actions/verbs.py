@@ -129,6 +129,30 @@ def verb_named(name: str) -> Verb:
     return VERBS[name]
 
 
+class Field(NamedTuple):
+    """One argument of a verb as a form asks for it: `otherwise` is what is taken when nothing is written."""
+
+    name: str
+    title: str
+    is_needed: bool
+    otherwise: str
+
+
+def fields_of(verb: Verb) -> list[Field]:
+    """Return what a form asks for besides the reason; gates are waived by ticking them."""
+    told = msgspec.json.schema(verb.takes)["$defs"][verb.takes.__name__]
+    needed = told.get("required", ())
+    return [
+        Field(name, about.get("title", name), name in needed, _said(about.get("default")))
+        for name, about in told["properties"].items()
+        if name != "waived"
+    ]
+
+
+def _said(default: Any) -> str:
+    return "no limit" if default is None else f"{default:g}" if isinstance(default, int | float) else str(default)
+
+
 def checked(
     catalog: Catalog, verb: str, collection: str, arguments: dict[str, Any], *, role: str, strict: bool = True
 ) -> dict[str, Any]:

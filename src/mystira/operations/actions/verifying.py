@@ -22,7 +22,7 @@ SHOWN_MAX = 200
 class Pace(Arguments, frozen=True, kw_only=True):
     """How fast everything is reread; left out, as fast as it goes."""
 
-    records_per_s: Annotated[float, Meta(gt=0, le=1_000_000)] | None = None
+    records_per_s: Annotated[Annotated[float, Meta(gt=0, le=1_000_000)] | None, Meta(title="Records a second")] = None
 
 
 class OfReport(Arguments, frozen=True, kw_only=True):

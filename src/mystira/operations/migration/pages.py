@@ -7,13 +7,13 @@ from litestar import Request, Response, get
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from mystira.operations.actions.verbs import VERBS, verb_named
+from mystira.operations.actions.verbs import VERBS, fields_of, verb_named
 from mystira.operations.migration import views
 from mystira.operations.problems import CollectionUnknown
 from mystira.operations.views import commands, under_way
+from mystira.polyglot import backfill
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.cutover import plan_move
-from mystira.polyglot.gates import GATES
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.work import Works
@@ -30,13 +30,13 @@ HISTORY_SHOWN = 20
 @get(BOARD, opt=allow("viewer", page=True), include_in_schema=False)
 async def board_page(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Show every collection."""
-    return page(request, "operations/board.html", **await _board(request))
+    return page(request, "operations/board.html", **await _board(request, look=False))
 
 
 @get(f"{BOARD}/live", opt=allow("viewer", page=True), include_in_schema=False)
 async def live_board(request: Request[Any, Any, Any]) -> Stream:
     """Show every collection, as things change."""
-    return await live(request, "operations/_board.html", lambda: _board(request))
+    return await live(request, "operations/_board.html", lambda: _board(request, look=True))
 
 
 @get(COLLECTION, opt=allow("viewer", page=True), include_in_schema=False)
@@ -60,6 +60,7 @@ async def confirmation_page(
     r, of = _r(request), _named(request, collection)
     targets = {"cutover": Phase.DUAL_WRITE_POSTGRES_READ, "rollback": Phase.DUAL_WRITE_COSMOS_READ}
     plan = await plan_move(r, of, targets[verb]) if verb in targets else None
+    filling = await backfill.plan(r, of) if verb == "start" else None
     return page(
         request,
         "operations/ask.html",
@@ -67,14 +68,14 @@ async def confirmation_page(
         verb=verb_named(verb),
         collection=of.name,
         plan=plan,
-        gates=sorted(GATES),
-        fields=[field for field in verb_named(verb).takes.__struct_fields__ if field != "waived"],
+        filling=filling,
+        fields=fields_of(verb_named(verb)),
         id=cast(Works, request.app.state.works).open().new_id(),
     )
 
 
-async def _board(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    found = await views.board(_r(request))
+async def _board(request: Request[Any, Any, Any], *, look: bool) -> dict[str, Any]:
+    found = await views.board(_r(request), _keeper(request), look=look)
     work = cast(Works, request.app.state.works).open()
     return {"board": found, "phases": list(Phase), "under_way": await under_way(work)}
 
@@ -82,7 +83,7 @@ async def _board(request: Request[Any, Any, Any]) -> dict[str, Any]:
 async def _collection(request: Request[Any, Any, Any], name: str) -> dict[str, Any]:
     r, of = _r(request), _named(request, name)
     work = cast(Works, request.app.state.works).open()
-    found = await views.status_of(r, of)
+    found = await views.status_of(r, _keeper(request), of)
     points = (await views.last_hour(work, name)).points
     since = work.now - timedelta(hours=1)
     waiting = [Point(one.at, one.changes) for one in points]
@@ -91,9 +92,10 @@ async def _collection(request: Request[Any, Any, Any], name: str) -> dict[str, A
         "one": found,
         "phases": list(Phase),
         "verbs": [(verb, VERBS[verb]) for verb in found.verbs],
-        "gates": await views.gates_of(r, of, found.phase),
         "charts": [
-            line_chart("Changes that wait", waiting, since=since, until=work.now),
+            line_chart(
+                "Changes that wait (at most 100 of each range are counted)", waiting, since=since, until=work.now
+            ),
             line_chart("Seconds behind", seconds, since=since, until=work.now, unit=" s"),
         ],
         "history": await r.journal.history(name, HISTORY_SHOWN),
@@ -111,6 +113,10 @@ def _named(request: Request[Any, Any, Any], name: str) -> Collection[Any]:
 
 def _r(request: Request[Any, Any, Any]) -> Replication:
     return cast(Replication, request.app.state.replication)
+
+
+def _keeper(request: Request[Any, Any, Any]) -> views.Gatekeeper:
+    return cast(views.Gatekeeper, request.app.state.gatekeeper)
 
 
 HANDLERS = (board_page, live_board, collection_page, live_collection, confirmation_page)

@@ -1,7 +1,8 @@
 """The board: where each collection stands, how far its copy is behind, and what may be asked for next."""
 
+import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from mystira.polyglot.syncqueue import SyncQueue, sync_queue
 from mystira.polyglot.work import Work
 
 SHADOWED = timedelta(hours=24)
+GATES_EVERY = timedelta(seconds=10)
 LEADERS = {Leader.DOCUMENTS: "documents", Leader.RELATIONAL: "PostgreSQL"}
 ACROSS = {
     Phase.DUAL_WRITE_COSMOS_READ: Phase.DUAL_WRITE_POSTGRES_READ,
@@ -29,10 +31,50 @@ ACROSS = {
 """Where a change of leader leads from here, and so which gates it is about."""
 
 
-class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one collection stands. `retrying` and `dead` count letters and relay tasks; `behind` is a word on its lag.
+class GatesSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gates of the next change of leader said at a moment."""
 
-    `trouble` says what could not be found out. `verbs` are those that fit its phase now.
+    target: Phase
+    at: datetime
+    gates: tuple[Gate, ...]
+
+    @property
+    def closed(self) -> tuple[Gate, ...]:
+        """Those that would refuse it."""
+        return tuple(gate for gate in self.gates if not gate.passed)
+
+
+class Gatekeeper:
+    """Remembers what the gates said: looking costs request units, and live pages show them every other second."""
+
+    def __init__(self, r: Replication) -> None:
+        self._r = r
+        self._seen: dict[str, GatesSeen] = {}
+        self._looking = asyncio.Lock()
+
+    def known(self, name: str, phase: Phase) -> GatesSeen | None:
+        """Return what is remembered; None where nothing is, or where the next step changes no leader."""
+        seen = self._seen.get(name)
+        return seen if seen is not None and seen.target is ACROSS.get(phase) else None
+
+    async def look(self, collection: Collection[Any], phase: Phase) -> GatesSeen | None:
+        """Return what they say, asked anew where that was some seconds ago, once for everybody who looks."""
+        target = ACROSS.get(phase)
+        if target is None:
+            return None
+        async with self._looking:
+            seen, now = self.known(collection.name, phase), self._r.clock()
+            if seen is None or now - seen.at >= GATES_EVERY:
+                seen = GatesSeen(target=target, at=now, gates=await look_at_gates(self._r, collection, target))
+                self._seen[collection.name] = seen
+        return seen
+
+
+class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one collection stands. `retrying` and `dead` count letters and relay tasks.
+
+    `trouble` says what could not be found out. `gates` are those of the next change of leader, where they were looked
+    at. `verbs` are those that fit its phase now.
     """
 
     collection: str
@@ -53,6 +95,7 @@ class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     compared: int = 0
     mismatches: int = 0
     trouble: str = ""
+    gates: GatesSeen | None = None
     verbs: tuple[str, ...] = ()
 
     @property
@@ -86,32 +129,34 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     collections: tuple[CollectionStatus, ...]
 
 
-async def board(r: Replication) -> Board:
-    """Look at every collection. Where a store does not answer, that itself is what there is to see."""
+async def board(r: Replication, keeper: Gatekeeper, *, look: bool) -> Board:
+    """Look at every collection. Where a store does not answer, that itself is what there is to see.
+
+    The gates are looked at only if `look` says so: whoever waits for a page is shown what is remembered of them.
+    """
     stores = (await _health("documents", r.documents), await _health("PostgreSQL", r.relational))
     rows = {row.id: row for row in await r.journal.controls()}
     retrying = await r.journal.letters_count(LetterFilter(parked=False))
     dead = await r.journal.letters_count(LetterFilter(parked=True))
-    found = [
-        await _status(r, collection, rows.get(collection.name) or first_control(collection), retrying, dead)
-        for collection in r.catalog
-    ]
+    found: list[CollectionStatus] = []
+    for collection in r.catalog:
+        row = rows.get(collection.name) or first_control(collection)
+        one = await _status(r, collection, row, retrying, dead)
+        gates = keeper.known(collection.name, row.phase)
+        if look and not one.trouble:
+            gates = await keeper.look(collection, row.phase)
+        found.append(msgspec.structs.replace(one, gates=gates))
     return Board(stores=stores, collections=tuple(found))
 
 
-async def status_of(r: Replication, collection: Collection[Any]) -> CollectionStatus:
-    """Look at one collection."""
+async def status_of(r: Replication, keeper: Gatekeeper, collection: Collection[Any]) -> CollectionStatus:
+    """Look at one collection and its gates."""
     row = await r.journal.control(collection.name) or first_control(collection)
     which = LetterFilter(collection=collection.name, parked=False)
     retrying = await r.journal.letters_count(which)
     dead = await r.journal.letters_count(msgspec.structs.replace(which, parked=True))
-    return await _status(r, collection, row, retrying, dead)
-
-
-async def gates_of(r: Replication, collection: Collection[Any], phase: Phase) -> tuple[Gate, ...]:
-    """Look at the gates of the next change of leader; none where the next step changes no leader."""
-    target = ACROSS.get(phase)
-    return await look_at_gates(r, collection, target) if target is not None else ()
+    one = await _status(r, collection, row, retrying, dead)
+    return msgspec.structs.replace(one, gates=await keeper.look(collection, row.phase))
 
 
 async def last_hour(work: Work, name: str) -> LagHistory:

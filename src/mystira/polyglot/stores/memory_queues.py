@@ -79,6 +79,21 @@ class MemoryQueues:
         mine = (change for change in reversed(self._changes) if change.collection == name)
         return [change for change in mine if verb is None or change.verb == verb][:limit]
 
+    async def changes(
+        self, limit: int, *, before: datetime | None = None, collection: str | None = None, actor: str | None = None
+    ) -> Sequence[Change]:
+        """Return what was done before a moment, the newest first; all that was done at the last one's comes with it."""
+        mine = [
+            change
+            for change in self._changes
+            if (before is None or change.at < before)
+            and collection in (None, change.collection)
+            and actor in (None, change.actor)
+        ]
+        newest = sorted(mine, key=lambda change: change.at, reverse=True)
+        last = newest[:limit][-1].at if newest[:limit] else None
+        return [change for change in newest if last is not None and change.at >= last]
+
     async def report_shadow(self, report: ShadowReport) -> None:
         """Keep what one process's shadow reads have shown; it replaces what the process told before."""
         self._shadows[report.collection, report.process] = report

@@ -1,6 +1,6 @@
 """Control rows and their history in PostgreSQL: the only arbiter of who leads a collection."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 _HISTORY = """
 SELECT collection, verb, actor, why, at, n, before, after, details::text FROM polyglot.control_history
 WHERE collection = $1 AND ($3::text IS NULL OR verb = $3) ORDER BY position DESC LIMIT $2
+"""
+
+_CHANGES = """
+SELECT collection, verb, actor, why, at, n, before, after, details::text FROM polyglot.control_history
+WHERE ($2::timestamptz IS NULL OR at < $2) AND ($3::text IS NULL OR collection = $3)
+  AND ($4::text IS NULL OR actor = $4)
+ORDER BY at DESC FETCH FIRST $1 ROWS WITH TIES
 """
 
 _ACKNOWLEDGE = """
@@ -133,7 +140,20 @@ async def history(connections: Connections, name: str, limit: int, verb: str | N
     """Return what was done to a collection, the newest first; one verb only, if it is named."""
     async with connections.connection() as connection:
         found = await connection.fetch(_HISTORY, name, limit, verb)
-    return [Change(**{**row, "details": msgspec.json.decode(row["details"])}) for row in found]
+    return [_change_of_row(row) for row in found]
+
+
+async def changes(
+    connections: Connections, limit: int, before: datetime | None, collection: str | None, actor: str | None
+) -> list[Change]:
+    """Return what was done before a moment, the newest first; all that was done at the last one's comes with it."""
+    async with connections.connection() as connection:
+        found = await connection.fetch(_CHANGES, limit, before, collection, actor)
+    return [_change_of_row(row) for row in found]
+
+
+def _change_of_row(row: Mapping[str, Any]) -> Change:
+    return Change(**{**row, "details": msgspec.json.decode(row["details"])})
 
 
 async def unchecked_constraints(connections: Connections, table: str) -> list[str]:

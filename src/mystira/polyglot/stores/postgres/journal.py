@@ -62,6 +62,12 @@ class PostgresJournal:
         """Return what was done to a collection, the newest first; one verb only, if it is named."""
         return await controls.history(self._connections, name, limit, verb)
 
+    async def changes(
+        self, limit: int, *, before: datetime | None = None, collection: str | None = None, actor: str | None = None
+    ) -> Sequence[Change]:
+        """Return what was done before a moment, the newest first; all that was done at the last one's comes with it."""
+        return await controls.changes(self._connections, limit, before, collection, actor)
+
     async def report_shadow(self, report: ShadowReport) -> None:
         """Keep what one process's shadow reads have shown; it replaces what the process told before."""
         await controls.report_shadow(self._connections, report)

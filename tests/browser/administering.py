@@ -1,0 +1,92 @@
+"""What operators do in a browser: sign in, ask for verbs, wait for what comes of them, and what they do in SQL."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from playwright.sync_api import Browser, Page, expect
+
+from mystira.polyglot.stores.postgres.embedded import attach
+from tests.browser.looks import shoot, watched
+from tests.processes import ROOT, RunningPlatform
+
+PASSWORD = "moss-bridge-lantern"
+COMMAND_S_MAX = 120
+BEHIND = "UPDATE polyglot.feed_position SET continuation = '', moved_at = now() - interval '1 hour'"
+LETTERS = """
+INSERT INTO polyglot.dead_letters
+  (collection, partition, id, kind, stamp, op, payload, rival, error, attempts, created_at)
+SELECT 'Accounts', 'account-' || n, 'account-' || n, 'merge', n, '',
+  '{"id": "x", "email": "someone@example.org"}', '{}', 'duplicate key value violates unique constraint', 5,
+  now() - n * interval '1 minute' FROM generate_series(1, 60) AS n
+"""
+
+
+def start(data: Path, *services: str) -> RunningPlatform:
+    return RunningPlatform(data, None, *services).wait_until_ready()
+
+
+def add_admin(data: Path) -> None:
+    given = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIRA_")}
+    given["MYSTIRA_DATA"] = str(data)
+    command = [sys.executable, "-m", "mystira", "admin", "add", "ada", "--role", "admin"]
+    subprocess.run(command, input=f"{PASSWORD}\n", text=True, env=given, cwd=ROOT, check=True, capture_output=True)
+
+
+def sql(data: Path, statement: str) -> None:
+    async def run() -> None:
+        attached = await attach(data, print)
+        connection = await asyncpg.connect(attached.dsn)
+        await connection.execute(statement)
+        await connection.close()
+        await attached.release()
+
+    # The browser's event loop lives in this thread and lets no other one start.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, run()).result()
+
+
+def ask(page: Page, address: str, verb: str, collection: str = "Accounts", **arguments: Any) -> dict[str, Any]:
+    """Ask for a verb, and wait for what comes of it."""
+    data = {"verb": verb, "collection": collection, "why": "a test", "arguments": arguments}
+    asked = page.request.post(f"{address}/admin/api/commands", data=data)
+    assert asked.status == 202, asked.text()
+    until = time.monotonic() + COMMAND_S_MAX
+    while time.monotonic() < until:
+        told = page.request.get(f"{address}/admin/api/commands/{asked.json()['id']}").json()
+        if told["ended_at"]:
+            return told
+        time.sleep(0.2)
+    raise AssertionError(f"{verb} took too long: {told}")
+
+
+def copy_whole(page: Page, address: str, collection: str) -> None:
+    until = time.monotonic() + COMMAND_S_MAX
+    while time.monotonic() < until:
+        if "kept already" in ask(page, address, "start", collection)["outcome"]:
+            return
+        time.sleep(0.5)
+    raise AssertionError("the copy never became whole")
+
+
+def sign_in(browser: Browser, address: str) -> tuple[Page, list[str]]:
+    page = browser.new_context().new_page()
+    said = watched(page)
+    page.goto(f"{address}/admin/sign-in")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("navigation", name="Administration")).to_be_visible()
+    return page, said
+
+
+def see(page: Page, address: str, name: str, text: str) -> None:
+    page.goto(address)
+    expect(page.locator("main")).to_contain_text(text)
+    shoot(page, name)
