@@ -2,7 +2,7 @@
 
 import pytest
 
-from mystira.content.actions import make_version, point_to_version, save_draft
+from mystira.content.scenarios.actions import make_version, point_to_version, save_draft
 from mystira.content.scenarios.model.scenario import Scenario, ScenarioContent
 from mystira.content.views import latest_number, library, published_version, story
 from mystira.play.views import latest_script

@@ -3,18 +3,9 @@
 import msgspec
 
 from mystira.content.badges.model import Badge
+from mystira.content.scenarios.actions import BY_PROGRAM, Asked, make_version, point_to_version, save_draft
 from mystira.content.scenarios.model.checking import Checked, unreadable
-from mystira.content.scenarios.model.scenario import (
-    Scenario,
-    ScenarioContent,
-    ScenarioVersion,
-    draft,
-    published,
-    story_id,
-    version_id,
-    version_of,
-)
-from mystira.content.scenarios.problems import ScenarioNotFound
+from mystira.content.scenarios.model.scenario import Scenario, story_id
 from mystira.content.vocabulary.model import (
     AgeGroupDefinition,
     ArchetypeDefinition,
@@ -26,8 +17,6 @@ from mystira.content.vocabulary.model import (
 from mystira.polyglot.work import Work, Works
 from mystira.textfiles.readers import Readers
 from mystira.textfiles.reading import Refused
-
-LEFTOVERS_MAX = 1_000
 
 Definition = (
     AgeGroupDefinition | ArchetypeDefinition | CompassAxis | EchoTypeDefinition | FantasyThemeDefinition | Badge
@@ -49,7 +38,7 @@ async def check_scenario(readers: Readers, data: bytes, context: bytes) -> Check
         return unreadable(refused.why)
 
 
-async def import_checked(works: Works, checked: Checked, *, publish: bool) -> Scenario:
+async def import_checked(works: Works, checked: Checked, *, publish: bool, asked: Asked = BY_PROGRAM) -> Scenario:
     """Import a file without errors: the words it adds first, then the draft, then, if asked, a published version."""
     assert checked.content is not None, "a file with errors is not imported"
     for kind, words in checked.added.items():
@@ -57,10 +46,10 @@ async def import_checked(works: Works, checked: Checked, *, publish: bool) -> Sc
             await works.run(add_word, word=WORDS[kind](id=id, name=name))
     # The file has no id of its own, so its title gives one: importing it again finds the same story.
     scenario_id = story_id(checked.content.title)
-    scenario = await works.run(save_draft, scenario_id=scenario_id, content=checked.content)
+    scenario = await works.run(save_draft, scenario_id=scenario_id, content=checked.content, asked=asked)
     if publish:
         number = await works.run(make_version, scenario_id=scenario_id)
-        scenario = await works.run(point_to_version, scenario_id=scenario_id, number=number)
+        scenario = await works.run(point_to_version, scenario_id=scenario_id, number=number, asked=asked)
     return scenario
 
 
@@ -77,48 +66,3 @@ async def save_definition(work: Work, *, definition: Definition) -> bool:
         return False
     work.save(definition)
     return True
-
-
-async def save_draft(work: Work, *, scenario_id: str, content: ScenarioContent) -> Scenario:
-    """Keep what an author's file says; importing the same file again changes nothing."""
-    before = await work.get(Scenario, scenario_id)
-    if before is not None and before.content == content:
-        return before
-    scenario = draft(scenario_id, content, before, work.now)
-    work.save(scenario)
-    return scenario
-
-
-async def make_version(work: Work, *, scenario_id: str) -> int:
-    """Freeze the draft as the next version, unless there is one with just this content; return its number.
-
-    Versions beyond the latest were left by interrupted publishing. One that holds this draft is taken; one that
-    holds an older draft keeps its number for ever and is passed by, for a version never changes.
-    """
-    scenario = await _scenario(work, scenario_id)
-    for number in range(max(1, scenario.latest_version), scenario.latest_version + LEFTOVERS_MAX):
-        found = await work.get(ScenarioVersion, version_id(scenario_id, number), scenario_id)
-        if found is None:
-            work.save(version_of(scenario, number, work.now))
-            return number
-        if found.content == scenario.content:
-            return number
-    raise AssertionError(f"{scenario_id}: {LEFTOVERS_MAX} interrupted versions in a row")
-
-
-async def point_to_version(work: Work, *, scenario_id: str, number: int) -> Scenario:
-    """Let players see a version that exists."""
-    version = await work.get(ScenarioVersion, version_id(scenario_id, number), scenario_id)
-    if version is None:
-        raise ScenarioNotFound
-    scenario, told = published(await _scenario(work, scenario_id), version, work.now)
-    if told:
-        work.save(scenario, *told)
-    return scenario
-
-
-async def _scenario(work: Work, scenario_id: str) -> Scenario:
-    scenario = await work.get(Scenario, scenario_id)
-    if scenario is None:
-        raise ScenarioNotFound
-    return scenario

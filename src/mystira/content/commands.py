@@ -82,7 +82,10 @@ async def import_folder(works: Works, folder: Path, report: Callable[[str], None
         if checked.content is None:
             report(f"{path.name} has {len(checked.errors)} errors; run `mystira content validate {path}`.")
             continue
-        await import_checked(works, checked, publish=True)
+        # What is there belongs to its authors by now; only what an interrupted start left as a draft is gone on with.
+        known = await works.open().get(Scenario, story_id(checked.content.title))
+        if known is None or (known.state == "draft" and known.latest_version == 0):
+            await import_checked(works, checked, publish=True)
 
 
 def check_own_file(path: Path, vocabulary: Vocabulary) -> Checked:

@@ -10,7 +10,7 @@ GAME_SESSIONS = Collection(
     container="GameSessions",
     table="game_sessions",
     partition="account_id",
-    indexes=(("account_id", "last_move_at"), ("state", "last_move_at")),
+    indexes=(("account_id", "last_move_at"), ("state", "last_move_at"), ("scenario_id",)),
     orders=((Order("last_move_at"),), (Order("last_move_at", descending=True),)),
 )
 PLAY_CLAIMS = Collection(PlayClaim, container="PlayClaims", table="play_claims")

@@ -151,6 +151,11 @@ async def unfinished(work: Work, account_id: str) -> tuple[GameSession, ...]:
     return (await work.find(GameSession, where, Order("last_move_at", descending=True), limit=12)).items
 
 
+async def games_of(work: Work, scenario_id: str) -> int:
+    """Return how many games of a story there are, finished ones as well: each of them shows what it tells."""
+    return await work.count(GameSession, equal("scenario_id", scenario_id))
+
+
 async def idle(work: Work, since: datetime, after: tuple[Scalar, ...] | None = None) -> Found[GameSession]:
     """Return one page of the unfinished games that nobody moved in since then."""
     where = all_of(one_of("state", UNFINISHED), at_most("last_move_at", since))

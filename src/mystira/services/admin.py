@@ -6,6 +6,10 @@ from litestar import Litestar
 
 from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
+from mystira.content.scenarios import pages as scenarios
+from mystira.content.scenarios.editor import pages as editor
+from mystira.content.scenarios.texts import pages as texts
+from mystira.content.scenarios.versions import pages as versions
 from mystira.operations import http, pages
 from mystira.operations.admins import pages as admins
 from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
@@ -18,6 +22,8 @@ from mystira.operations.reconciliation import http as reconciliation_http
 from mystira.operations.reconciliation import pages as reconciliation_pages
 from mystira.operations.records import http as records_http
 from mystira.operations.records import pages as records_pages
+from mystira.play.views import games_of
+from mystira.polyglot.work import Work
 from mystira.services.doors import Doors, make_application
 from mystira.services.platform import Platform
 from mystira.web.pages import Place
@@ -52,13 +58,19 @@ def doors(platform: Platform) -> Doors:
             *records_http.HANDLERS,
             *directory_pages.HANDLERS,
             *directory_http.HANDLERS,
+            *scenarios.HANDLERS,
+            *editor.HANDLERS,
+            *texts.HANDLERS,
+            *versions.HANDLERS,
         ],
-        rooms=("operations", "accounts"),
+        rooms=("operations", "accounts", "content"),
         state={
             "replication": platform.replication,
             "gatekeeper": Gatekeeper(platform.replication),
             "reader": platform.reader,
             "navigation": NAVIGATION,
+            "readers": platform.readers,
+            "scenario_uses": scenario_uses,
             "data": platform.settings.data,
             "documents_file": documents if isinstance(documents, Path) else None,
         },
@@ -70,3 +82,9 @@ def doors(platform: Platform) -> Doors:
 def make_admin_app(platform: Platform) -> Litestar:
     """Return what the browsers of those who run the platform talk to."""
     return make_application(platform, [doors(platform)])
+
+
+async def scenario_uses(work: Work, scenario_id: str) -> tuple[str, ...]:
+    """Return who needs a story, in words: what is used cannot be deleted."""
+    games = await games_of(work, scenario_id)
+    return (f"{games:,} {'game' if games == 1 else 'games'}",) if games else ()

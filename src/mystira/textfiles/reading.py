@@ -211,11 +211,20 @@ def _scalar(node: Any, line: int, column: int) -> Node:
     # Without a tag of its own a plain word carries what YAML 1.1 made of it; only explicit tags matter here.
     if node.tag not in _PLAIN_TAGS:
         _refuse_tag(node)
+    kind, value = _plain(text)
+    return Node(kind, value, line, column)
+
+
+def _plain(text: str) -> tuple[Any, Any]:
     if text in _WORDS:
-        kind, value = _WORDS[text]
-        return Node(kind, value, line, column)
+        return _WORDS[text]
     if _INT.fullmatch(text) and len(text) <= 20:
-        return Node("int", int(text, 0) if text[:2] in ("0o", "0x") else int(text), line, column)
+        return "int", int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if _FLOAT.fullmatch(text) and len(text) <= 40:
-        return Node("float", text, line, column)
-    return Node("text", text, line, column)
+        return "float", text
+    return "text", text
+
+
+def is_plain_text(text: str) -> bool:
+    """Tell whether an unquoted word is read as just this text."""
+    return _plain(text)[0] == "text"

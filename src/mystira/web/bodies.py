@@ -39,20 +39,23 @@ class BodyTooLarge(Problem):
     kind = Kind.TOO_LARGE
 
 
-async def read_body(request: Request[Any, Any, Any], wanted: type[T]) -> T:
+async def read_body(request: Request[Any, Any, Any], wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
     """Return the JSON body as `wanted`; BodyInvalid lists every error with its path."""
     described = request.route_handler.opt.get("described")
     assert described is None or described.body is wanted, f"the document says that {described.body} is read here"
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/merge-patch+json"):
         raise _invalid([Wrong("$", "send JSON with Content-Type: application/json")])
-    return convert(_parse(await _bytes(request)), wanted, strict=True)
+    return convert(_parse(await _bytes(request, bytes_max)), wanted, strict=True)
 
 
-async def read_form(request: Request[Any, Any, Any], wanted: type[T]) -> T:
-    """Return a page's form as `wanted`: a field sent several times is a list, `field.name` an entry of a mapping."""
+async def read_form(request: Request[Any, Any, Any], wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
+    """Return a page's form as `wanted`: a field sent several times is a list, `field.name` an entry of a mapping.
+
+    A handler that takes more than usual says so by its own `request_max_body_size`, too.
+    """
     try:
-        text = (await _bytes(request)).decode()
+        text = (await _bytes(request, bytes_max)).decode()
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=500, errors="strict")
     except ValueError as error:
         raise _invalid([Wrong("$", "this is not a form in UTF-8")]) from error
@@ -86,15 +89,15 @@ def _invalid(errors: Iterable[Wrong]) -> BodyInvalid:
     )
 
 
-async def _bytes(request: Request[Any, Any, Any]) -> bytes:
+async def _bytes(request: Request[Any, Any, Any], most: int) -> bytes:
     size = request.headers.get("content-length")
-    if size is not None and size.isdecimal() and int(size) > BODY_BYTES_MAX:
-        raise BodyTooLarge(most=BODY_BYTES_MAX)
+    if size is not None and size.isdecimal() and int(size) > most:
+        raise BodyTooLarge(most=most)
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > BODY_BYTES_MAX:
-            raise BodyTooLarge(most=BODY_BYTES_MAX)
+        if len(received) > most:
+            raise BodyTooLarge(most=most)
     return bytes(received)
 
 

@@ -8,8 +8,15 @@ SCENARIOS = Collection(
     Scenario,
     container="Scenarios",
     table="scenarios",
-    indexes=(("state", "title"), ("age_group", "title")),
-    orders=((Order("title"),),),
+    indexes=(
+        ("state", "title"),
+        ("age_group", "title"),
+        ("revision", "title"),
+        ("state", "changed_at"),
+        ("title",),
+        ("changed_at",),
+    ),
+    orders=((Order("title"),), (Order("changed_at", descending=True),)),
 )
 SCENARIO_VERSIONS = Collection(
     ScenarioVersion, container="ScenarioVersions", table="scenario_versions", partition="scenario_id"

@@ -20,15 +20,19 @@ class Context(Value, frozen=True, kw_only=True):
     maximum_ages: dict[str, int]
     media: frozenset[str] | None = None
     add_vocabulary: bool = False
+    is_draft: bool = False
 
 
-def context(vocabulary: Vocabulary, *, add_vocabulary: bool = False, media: Set[str] | None = None) -> bytes:
+def context(
+    vocabulary: Vocabulary, *, add_vocabulary: bool = False, media: Set[str] | None = None, is_draft: bool = False
+) -> bytes:
     """Return what `examine` must be told, the same for every file of an import."""
     told = Context(
         words={kind: dict(names) for kind, names in vocabulary.words.items()},
         maximum_ages=dict(vocabulary.maximum_ages),
         media=None if media is None else frozenset(media),
         add_vocabulary=add_vocabulary,
+        is_draft=is_draft,
     )
     return msgspec.msgpack.encode(told)
 
@@ -36,7 +40,7 @@ def context(vocabulary: Vocabulary, *, add_vocabulary: bool = False, media: Set[
 def examine(root: Node, told: bytes) -> bytes:
     """Return the encoded findings and, when nothing is wrong, the content."""
     known, vocabulary = _decoded(told)
-    checked = check(root, vocabulary, add_vocabulary=known.add_vocabulary, media=known.media)
+    checked = check(root, vocabulary, add_vocabulary=known.add_vocabulary, media=known.media, is_draft=known.is_draft)
     return msgspec.msgpack.encode(checked)
 
 

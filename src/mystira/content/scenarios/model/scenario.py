@@ -7,11 +7,11 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from mystira.content.scenarios.events import ScenarioPublished
 from mystira.content.vocabulary.model import is_spelt_by_slug, slug
 from mystira.polyglot.entity import Entity, Value
 
 State = Literal["draft", "in_review", "published", "archived"]
+Revision = Literal["none", "draft", "in_review"]
 SceneType = Literal["narrative", "choice", "roll", "special"]
 Mechanic = Literal["mirror", "dream", "spirit", "none"]
 
@@ -129,7 +129,7 @@ class Scenario(Entity, frozen=True, kw_only=True):
     """A story's draft and life cycle. Its id is the slug of its first title; `latest_version` 0 means none yet.
 
     `content` is the draft. Once published, title, description, age and image are those of the published version:
-    players must not see what an author is still changing.
+    players must not see what an author is still changing. `revision` then says how far those changes are.
     """
 
     title: str
@@ -141,6 +141,7 @@ class Scenario(Entity, frozen=True, kw_only=True):
     latest_version: int
     content: ScenarioContent
     changed_at: datetime
+    revision: Revision = "none"
 
 
 class ScenarioVersion(Entity, frozen=True, kw_only=True):
@@ -161,20 +162,6 @@ def story_id(title: str) -> str:
     return f"{slugged}-{mark}" if slugged else f"story-{mark}"
 
 
-def draft(id: str, content: ScenarioContent, before: Scenario | None, now: datetime) -> Scenario:
-    """Return the draft with this content; what was published before stays what players see."""
-    if before is not None and before.state == "published":
-        return before.evolve(content=content, changed_at=now)
-    return Scenario(
-        id=id,
-        **_shown(content),
-        state="draft",
-        latest_version=before.latest_version if before else 0,
-        content=content,
-        changed_at=now,
-    )
-
-
 def version_id(scenario_id: str, number: int) -> str:
     """Return the one id that this version can have."""
     return f"{scenario_id}|{number}"
@@ -191,18 +178,8 @@ def version_of(scenario: Scenario, number: int, now: datetime) -> ScenarioVersio
     )
 
 
-def published(
-    scenario: Scenario, version: ScenarioVersion, now: datetime
-) -> tuple[Scenario, tuple[ScenarioPublished, ...]]:
-    """Point the scenario to a version that exists; pointing there again, or back, changes nothing."""
-    if scenario.latest_version >= version.number and scenario.state == "published":
-        return scenario, ()
-    shown = _shown(version.content)
-    pointed = scenario.evolve(**shown, state="published", latest_version=version.number, changed_at=now)
-    return pointed, (ScenarioPublished(scenario_id=scenario.id, version=version.number),)
-
-
-def _shown(content: ScenarioContent) -> dict[str, Any]:
+def shown(content: ScenarioContent) -> dict[str, Any]:
+    """Return what a scenario shows of its content without being opened."""
     return {
         "title": content.title,
         "description": content.description,

@@ -1,0 +1,1 @@
+"""A story as the text of its file: edited, and taken along."""
