@@ -269,3 +269,24 @@ def test_a_second_device_follows_the_first_and_the_first_hears_no_echo_of_itself
     expect(page.locator("h1")).to_have_text(other.locator("h1").text_content() or "")
     first.close()
     second.close()
+
+
+def test_a_game_is_paused_goes_on_with_the_next_choice_and_is_given_up(
+    browser: Browser, running: RunningPlatform
+) -> None:
+    page = browser.new_page()
+    enter(page, running.address)
+    begin(page)
+    address = page.url
+    page.get_by_text("Stop here").click()
+    shoot(page, "scene-stopping")
+    page.get_by_role("button", name="Pause: the story waits for you").click()
+    page.locator(".games").get_by_role("link", name=STORY).click()
+    page.locator(".choices button").first.click()
+    expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
+    page.get_by_text("Stop here").click()
+    page.get_by_role("button", name="Give this game up").click()
+    expect(page.get_by_role("heading", name="Continue where you left off")).to_have_count(0)
+    page.goto(address)
+    expect(page.get_by_role("heading", name="This game was given up")).to_be_visible()
+    page.close()

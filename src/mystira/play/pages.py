@@ -1,5 +1,7 @@
 """The pages that children play on; they work without JavaScript, and htmx makes them smooth."""
 
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -27,6 +29,7 @@ from mystira.play.views import (
     script,
     session,
     standing,
+    statistics,
 )
 from mystira.polyglot.work import Work, Works
 from mystira.web.access import allow, family, principal
@@ -104,6 +107,25 @@ async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Re
     return Redirect(f"/play/{session_id}", status_code=303)
 
 
+@post("/play/{session_id:str}/pause", opt=OWN_GAME, include_in_schema=False)
+async def pause(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Redirect:
+    """Let the story wait: its clock stops, and whoever chooses next lets it go on."""
+    return await _left(request, actions.pause_session, session_id)
+
+
+@post("/play/{session_id:str}/abandon", opt=OWN_GAME, include_in_schema=False)
+async def abandon(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Redirect:
+    """Give the game up: nothing is counted for it."""
+    return await _left(request, actions.abandon_session, session_id)
+
+
+async def _left(request: Request[Any, Any, Any], action: Callable[..., Awaitable[Any]], session_id: str) -> Redirect:
+    who = await family(request)
+    with suppress(SessionOver):
+        await _works(request).run(action, account_id=who.account_id, session_id=session_id)
+    return Redirect("/", status_code=303)
+
+
 @get("/play/{session_id:str}/earned", opt=OWN_GAME, include_in_schema=False)
 async def earned(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Response[Any]:
     """Show what a finished game earned; a page asks again until everything is counted."""
@@ -152,6 +174,7 @@ async def _ending(work: Work, game: GameSession, played: Script) -> dict[str, An
         "is_counted": game.state != "completed" or await actions.is_counted(work, game),
         "axes": await content.axis_names(work),
         "age_groups": await content.age_groups(work),
+        "statistics": statistics(game, work),
     }
 
 
@@ -175,4 +198,4 @@ def _works(request: Request[Any, Any, Any]) -> Works:
     return cast(Works, request.app.state.works)
 
 
-HANDLERS = (home, story_page, scene_page, move, earned)
+HANDLERS = (home, story_page, scene_page, move, pause, abandon, earned)

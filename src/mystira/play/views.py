@@ -106,6 +106,17 @@ class GameCard(Value, frozen=True, kw_only=True):
     moves: int
 
 
+class Statistics(Value, frozen=True, kw_only=True):
+    """A game in numbers; pauses do not count as played."""
+
+    moves: int
+    minutes: int
+    throws: int
+    lucky_throws: int
+    echoes: int
+    echoes_back: int
+
+
 class Earned(Value, frozen=True, kw_only=True):
     """What a finished game brought one player: unclamped compass sums in thousandths, and new badges."""
 
@@ -235,6 +246,19 @@ async def earnings(work: Work, session: GameSession, script: Script) -> tuple[Ea
         compass = session.totals.get(player.id, {})
         found.append(Earned(player=shown, compass=compass, badges=new))
     return tuple(found)
+
+
+def statistics(session: GameSession, work: Work) -> Statistics:
+    """Return a game in numbers."""
+    throws = [move.roll for move in session.moves if move.roll is not None]
+    return Statistics(
+        moves=len(session.moves),
+        minutes=round(elapsed_s(session, work.now) / 60),
+        throws=len(throws),
+        lucky_throws=sum(throw.success for throw in throws),
+        echoes=len(session.echoes),
+        echoes_back=sum(echo.revealed_at_visit is not None for echo in session.echoes),
+    )
 
 
 async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:
