@@ -2,7 +2,6 @@
 
 import msgspec
 
-from mystira.content.badges.model import Badge
 from mystira.content.scenarios.actions import BY_PROGRAM, Asked, make_version, point_to_version, save_draft
 from mystira.content.scenarios.model.checking import Checked, unreadable
 from mystira.content.scenarios.model.scenario import Scenario, story_id
@@ -18,9 +17,7 @@ from mystira.polyglot.work import Work, Works
 from mystira.textfiles.readers import Readers
 from mystira.textfiles.reading import Refused
 
-Definition = (
-    AgeGroupDefinition | ArchetypeDefinition | CompassAxis | EchoTypeDefinition | FantasyThemeDefinition | Badge
-)
+Definition = AgeGroupDefinition | ArchetypeDefinition | CompassAxis | EchoTypeDefinition | FantasyThemeDefinition
 Word = CompassAxis | ArchetypeDefinition | EchoTypeDefinition | FantasyThemeDefinition
 WORDS: dict[WordKind, type[Word]] = {
     "axis": CompassAxis,
@@ -57,12 +54,3 @@ async def add_word(work: Work, *, word: Word) -> None:
     """Add a word to the vocabulary; one that is there stays as it is."""
     if await work.get(type(word), word.id) is None:
         work.save(word)
-
-
-async def save_definition(work: Work, *, definition: Definition) -> bool:
-    """Add or change one piece of master data; tell whether anything changed."""
-    before = await work.get(type(definition), definition.id)
-    if before == definition:
-        return False
-    work.save(definition)
-    return True

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mystira.content import views
-from mystira.content.actions import WORDS, Definition, check_scenario, import_checked, save_definition
-from mystira.content.badges.model import TIERS, Badge
+from mystira.content.actions import WORDS, Definition, check_scenario, import_checked
+from mystira.content.desk.commands import add_definitions
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
 from mystira.content.scenarios.model.examining import EXAMINE, context
 from mystira.content.scenarios.model.scenario import Scenario, story_id
@@ -70,12 +70,10 @@ async def import_files(
 
 async def import_folder(works: Works, folder: Path, report: Callable[[str], None]) -> None:
     """Import a folder's master data, badges and stories and publish them; what is there unchanged stays."""
-    definitions = [*read_vocabulary(folder / "vocabulary"), *_badges(folder / "badges" / "badges.yaml")]
     known = await views.vocabulary(works.open())
     if not known.words["age_group"]:
         report(f"Bringing the sample stories from {folder}.")
-    for definition in definitions:
-        await works.run(save_definition, definition=definition)
+    await add_definitions(works, folder)
     vocabulary = await views.vocabulary(works.open())
     for path in sorted((folder / "scenarios").glob("*.yaml")):
         checked = check_own_file(path, vocabulary)
@@ -154,21 +152,6 @@ def read_vocabulary(folder: Path) -> list[Definition]:
         for row in _rows(folder / f"{WORD_FILES[kind]}.yaml"):
             definitions.append(entity(id=row["id"], name=row["name"], description=row.get("description", "")))
     return definitions
-
-
-def _badges(path: Path) -> list[Badge]:
-    return [
-        Badge(
-            id=row["id"],
-            age_group=row["age_group"],
-            axis=row["axis"],
-            tier=next(tier for tier in TIERS if tier == row["tier"]),
-            name=row["name"],
-            description=row.get("description", ""),
-            threshold=round(float(row["threshold"]) * 1000),
-        )
-        for row in _rows(path)
-    ]
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -1,8 +1,17 @@
 """Where everything of this room lives."""
 
+from mystira.content.avatars import storage as avatars
 from mystira.content.badges import storage as badges
+from mystira.content.characters import storage as characters
 from mystira.content.imports import storage as imports
 from mystira.content.scenarios import storage as scenarios
 from mystira.content.vocabulary import storage as vocabulary
 
-COLLECTIONS = (*scenarios.COLLECTIONS, *vocabulary.COLLECTIONS, *badges.COLLECTIONS, *imports.COLLECTIONS)
+COLLECTIONS = (
+    *scenarios.COLLECTIONS,
+    *vocabulary.COLLECTIONS,
+    *badges.COLLECTIONS,
+    *characters.COLLECTIONS,
+    *avatars.COLLECTIONS,
+    *imports.COLLECTIONS,
+)

@@ -24,7 +24,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect, Stream
 
 from mystira.operations import views
-from mystira.operations.actions.verbs import verb_named
+from mystira.operations.actions.verbs import VERBS
 from mystira.operations.http import Asked, ask_for, audited
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow
@@ -71,10 +71,10 @@ async def ask(request: Request[Any, Any, Any]) -> Redirect:
 
 @get(f"{ADMIN}/commands/{{command_id:str}}", opt=allow("viewer", page=True), include_in_schema=False)
 async def command_page(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Response[bytes]:
-    """Show how far a command is, or what came of it."""
+    """Show how far a command is, or what came of it; or what somebody did themselves, which is no verb."""
     work = cast(Works, request.app.state.works).open()
     command = await views.command(work, command_id)
-    return page(request, "operations/command.html", command=command, verb=verb_named(command.verb))
+    return page(request, "operations/command.html", command=command, verb=VERBS.get(command.verb))
 
 
 @get(f"{ADMIN}/commands/{{command_id:str}}/live", opt=allow("viewer", page=True), include_in_schema=False)

@@ -204,6 +204,10 @@ class Work:
         record = await self._read(collection, Key(id if partition is None else partition, id))
         return None if record is None else cast(E | None, record.entity)
 
+    async def knows(self, entity: type[E], id: str) -> bool:
+        """Tell whether there is such an entity (its id is its partition), or was one whose tombstone is kept."""
+        return await self._read(self._works.catalog.of(entity), Key(id, id)) is not None
+
     async def get_copy(
         self, entity: type[E], id: str, partition: str | None = None, *, at_least: Stamp = NEVER
     ) -> E | None:
@@ -263,9 +267,8 @@ class Work:
 
     @staticmethod
     def _page(collection: Collection[E], query: Query, records: Sequence[Record]) -> Found[E]:
-        limit = query.limit - 1
-        items = tuple(cast(E, record.entity) for record in records[:limit])
-        return Found(items, collection.cursor_of(query, items[-1]) if len(records) > limit else None)
+        items = tuple(cast(E, record.entity) for record in records[: query.limit - 1])
+        return Found(items, collection.cursor_of(query, items[-1]) if len(records) >= query.limit else None)
 
     async def count(self, entity: type[E], where: Where = EVERYTHING) -> int:
         """Return how many entities fit."""

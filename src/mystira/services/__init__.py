@@ -5,6 +5,7 @@ from mystira.analytics import storage as analytics
 from mystira.analytics.reactions import REACTIONS as ANALYTICS_REACTIONS
 from mystira.content import storage as content
 from mystira.operations import storage as operations
+from mystira.operations.reactions import REACTIONS as OPERATIONS_REACTIONS
 from mystira.play import storage as play
 from mystira.play.jobs import JOBS as PLAY_JOBS
 from mystira.play.reactions import REACTIONS as PLAY_REACTIONS
@@ -16,5 +17,5 @@ COLLECTIONS = (
     *analytics.COLLECTIONS,
     *operations.COLLECTIONS,
 )
-REACTIONS = (*PLAY_REACTIONS, *ANALYTICS_REACTIONS)
+REACTIONS = (*PLAY_REACTIONS, *ANALYTICS_REACTIONS, *OPERATIONS_REACTIONS)
 JOBS = (*PLAY_JOBS,)

@@ -6,6 +6,8 @@ from litestar import Litestar
 
 from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
+from mystira.content.desk import http as desk_http
+from mystira.content.desk import pages as desk_pages
 from mystira.content.scenarios import pages as scenarios
 from mystira.content.scenarios.editor import pages as editor
 from mystira.content.scenarios.texts import pages as texts
@@ -34,6 +36,7 @@ NAVIGATION = (
     Place("Sync queue", "/admin/queue"),
     Place("Reconciliation", "/admin/reconciliation"),
     Place("Compare", "/admin/compare"),
+    Place("Content", "/admin/content"),
     Place("Accounts", "/admin/accounts"),
     Place("Audit", "/admin/audit"),
 )
@@ -62,6 +65,8 @@ def doors(platform: Platform) -> Doors:
             *editor.HANDLERS,
             *texts.HANDLERS,
             *versions.HANDLERS,
+            *desk_pages.HANDLERS,
+            *desk_http.HANDLERS,
         ],
         rooms=("operations", "accounts", "content"),
         state={

@@ -12,6 +12,7 @@ from mystira.accounts.pages import SAMPLE_FAMILY, SESSION_COOKIE, authenticate
 from mystira.accounts.ports import Mailbox
 from mystira.analytics import http as analytics_http
 from mystira.content.commands import import_folder
+from mystira.content.desk import http as desk_http
 from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
@@ -31,6 +32,7 @@ def doors(platform: Platform) -> Doors:
         handlers=[
             *analytics_http.HANDLERS,
             *scenarios_http.HANDLERS,
+            *desk_http.PLAYER_HANDLERS,
             *play_http.HANDLERS,
             *play_pages.HANDLERS,
             *seating.HANDLERS,

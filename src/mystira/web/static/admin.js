@@ -16,6 +16,12 @@
     setTimeout(() => { delete form.dataset.sent; }, 4000);
   });
 
+  // A chosen file is read into the field that is sent; without scripts its text can be pasted there.
+  document.addEventListener("change", async (event) => {
+    const input = event.target;
+    if (input.dataset?.into && input.files?.[0]) document.getElementById(input.dataset.into).value = await input.files[0].text();
+  });
+
   // A live part is replaced whole; what somebody has opened, where they are and how far they scrolled stays.
   const replace = (place, html) => {
     const open = [...place.querySelectorAll("details[open][id]")].map((one) => one.id);

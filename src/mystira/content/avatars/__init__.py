@@ -1,0 +1,1 @@
+"""The pictures that players can be, by age group."""

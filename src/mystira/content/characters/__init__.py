@@ -1,0 +1,1 @@
+"""Characters that belong to no single story, and which of them are offered."""
