@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from mystira.content.desk.commands import add_definitions, export_sheets
+from mystira.content.desk.actions import By
+from mystira.content.desk.commands import add_definitions, export_sheets, import_sheets
 from mystira.content.desk.http import shapes_of
 from mystira.content.desk.model.kinds import KINDS, Kind
 from mystira.run import SAMPLE_CONTENT
@@ -119,7 +120,7 @@ async def test_what_breaks_a_rule_is_refused_at_its_field(stocked: Desk) -> None
 async def test_a_definition_in_use_says_who_uses_it(stocked: Desk) -> None:
     refused = await stocked.client.delete(f"{API}/age-groups/6-9", headers={"If-Match": "*"})
     assert refused.status_code == 409 and refused.json()["code"] == "in_use"
-    assert {"says": "the badge Wobbly Knees", "path": f"{PAGE}/badges/6-9-courage-bronze"} in refused.json()["users"]
+    assert {"says": "the badge Wobbly Knees", "path": f"{PAGE}/badges/6-9-courage-bronze"} in refused.json()["uses"]
 
 
 async def test_a_rename_keeps_the_id(stocked: Desk) -> None:
@@ -238,3 +239,18 @@ async def test_players_read_it_and_keep_it_for_an_hour(stocked: Desk) -> None:
 def test_every_example_is_right() -> None:
     for kind in KINDS.values():
         assert shapes_of(kind.noun).written.__struct_fields__ == tuple(field.name for field in kind.fields)
+
+
+async def test_a_folder_of_files_goes_out_and_comes_in_again(stocked: Desk, tmp_path: Path) -> None:
+    works = stocked.platform.works
+    told: list[tuple[Path, int]] = []
+    await export_sheets(works, tmp_path, (), lambda path, count: told.append((path, count)))
+    assert len(told) == len(KINDS) and dict(told)[tmp_path / "badges/badges.yaml"] == 95
+    sheet = tmp_path / "vocabulary/axes.yaml"
+    sheet.write_text(sheet.read_text().replace('name: "Courage"', 'name: "Bravery"'))
+    (tmp_path / "vocabulary/archetypes.yaml").write_text("- {id: hero}\n")
+    came = {path.name: one for path, one in (await import_sheets(works, tmp_path, By("tess"))).items()}
+    assert (came["axes.yaml"].changed, came["axes.yaml"].same) == (1, 7)
+    assert came["archetypes.yaml"].found[0].message == "name: Write something."
+    assert (await stocked.client.get(f"{API}/compass-axes/courage")).json()["name"] == "Bravery"
+    assert (await stocked.client.get(f"{API}/archetypes/hero")).json()["name"] == "Hero"

@@ -1,7 +1,10 @@
 """What families do; each function is one unit of work."""
 
+from collections.abc import Sequence
+
 from mystira.accounts.events import ProfileUpdated
 from mystira.accounts.model import (
+    AVATARS,
     LINK_LIVES,
     PROFILES_MAX,
     SESSION_LIVES,
@@ -18,6 +21,7 @@ from mystira.accounts.model import (
     revoke,
 )
 from mystira.accounts.problems import LinkInvalid, ProfileNotFound, TooManyProfiles
+from mystira.content import views as content
 from mystira.polyglot.query import equal
 from mystira.polyglot.work import Work
 
@@ -82,7 +86,7 @@ async def add_profile(
     work: Work, *, account_id: str, name: str, age_group: str, avatar: str, profile_id: str = ""
 ) -> UserProfile:
     """Add somebody to the family. With a `profile_id` given, adding again changes nothing."""
-    name, age_group, avatar = checked_profile(name, age_group, avatar)
+    name, age_group, avatar = checked_profile(name, age_group, avatar, await _offered(work, age_group, avatar))
     if profile_id:
         known = await work.get(UserProfile, profile_id)
         if known is not None:
@@ -109,7 +113,9 @@ async def edit_profile(
 ) -> UserProfile:
     """Change a player's details."""
     profile = await _own_profile(work, account_id, profile_id)
-    name, age_group, avatar = checked_profile(name, age_group, avatar)
+    # A picture that somebody has stays theirs when it is not offered any more.
+    offered = await _offered(work, age_group, avatar) if avatar != profile.avatar else (avatar,)
+    name, age_group, avatar = checked_profile(name, age_group, avatar, offered)
     wanted = {"name": name, "age_group": age_group, "avatar": avatar}
     changed = tuple(field for field, value in wanted.items() if getattr(profile, field) != value)
     if not changed:
@@ -153,3 +159,8 @@ async def _own_profile(work: Work, account_id: str, profile_id: str) -> UserProf
     if profile is None or profile.account_id != account_id:
         raise ProfileNotFound
     return profile
+
+
+async def _offered(work: Work, age_group: str, avatar: str) -> Sequence[str]:
+    """Return the pictures of this age group; what everybody has needs no look at what else is offered."""
+    return AVATARS if avatar in AVATARS else (await content.avatars_offered(work)).get(age_group, ())

@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -111,15 +112,15 @@ def redeem(link: PendingSignup | None, browser_hash: str, now: datetime) -> Pend
     return link.evolve(used_at=now)
 
 
-def checked_profile(name: str, age_group: str, avatar: str) -> tuple[str, str, str]:
-    """Return the details in good order, or refuse them with what to write instead."""
+def checked_profile(name: str, age_group: str, avatar: str, offered: Sequence[str] = AVATARS) -> tuple[str, str, str]:
+    """Return the details in good order, or refuse them with what to write instead. `offered` are the pictures."""
     name = " ".join(name.split())
     if not name or len(name) > NAME_LENGTH_MAX:
         raise ProfileInvalid(reason=f"Write a name of 1 to {NAME_LENGTH_MAX} letters.", field="name")
     if age_group not in AGE_GROUPS:
         raise ProfileInvalid(reason=f"Choose an age group: {', '.join(AGE_GROUPS)}.", field="age_group")
-    if avatar not in AVATARS:
-        raise ProfileInvalid(reason="Choose one of the pictures.", field="avatar")
+    if avatar not in offered:
+        raise ProfileInvalid(reason="Choose one of the pictures for this age.", field="avatar")
     return name, age_group, avatar
 
 

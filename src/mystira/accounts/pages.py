@@ -18,8 +18,9 @@ from mystira.accounts.model import (
 )
 from mystira.accounts.ports import Mailbox
 from mystira.accounts.problems import DemoOff, LinkInvalid, ProfileNotFound
+from mystira.content import views as content
 from mystira.polyglot.keyed import keyed_hash
-from mystira.polyglot.work import Works
+from mystira.polyglot.work import Work, Works
 from mystira.web.access import Connection, Principal, allow, family, principal
 from mystira.web.bodies import Body, read_form
 from mystira.web.cookies import cookie, expired_cookie
@@ -171,7 +172,7 @@ async def family_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         account=await views.account(work, who.account_id),
         profiles=await views.profiles(work, who.account_id),
         age_groups=AGE_GROUPS,
-        avatars=AVATARS,
+        avatars=await _avatars(work),
     )
 
 
@@ -195,7 +196,8 @@ async def add_profile(request: Request[Any, Any, Any]) -> Redirect:
 async def profile_page(request: Request[Any, Any, Any], profile_id: FromPath[str]) -> Response[bytes]:
     """Show a player's details to change them."""
     profile = await _own(request, profile_id)
-    return page(request, "accounts/profile.html", profile=profile, age_groups=AGE_GROUPS, avatars=AVATARS)
+    avatars = await _avatars(_works(request).open())
+    return page(request, "accounts/profile.html", profile=profile, age_groups=AGE_GROUPS, avatars=avatars)
 
 
 @post("/family/profiles/{profile_id:str}", opt=OWN_PROFILE, include_in_schema=False)
@@ -272,6 +274,11 @@ async def _own(request: Request[Any, Any, Any], profile_id: str) -> views.Player
     if profile is None:
         raise ProfileNotFound
     return profile
+
+
+async def _avatars(work: Work) -> dict[str, tuple[str, ...]]:
+    """Return the pictures to choose from: what everybody has under "", and what an age group has besides."""
+    return {"": AVATARS} | await content.avatars_offered(work)
 
 
 def _own_path(text: str) -> str:

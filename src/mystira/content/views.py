@@ -3,7 +3,8 @@
 from functools import cache
 from pathlib import Path
 
-from mystira.content.badges.model import Badge
+from mystira.content.avatars.model import AVATARS, AvatarConfigurationFile
+from mystira.content.badges.model import AxisAchievement, Badge
 from mystira.content.scenarios.model.scenario import Character, Scenario, ScenarioVersion, Scene, version_id
 from mystira.content.vocabulary.model import (
     AgeGroupDefinition,
@@ -101,6 +102,17 @@ async def echo_names(work: Work) -> dict[str, str]:
 async def badge_goals(work: Work, age_group: str) -> tuple[Badge, ...]:
     """Return the badges that an age group can earn."""
     return (await work.find(Badge, equal("age_group", age_group), limit=1_000)).items
+
+
+async def axis_achievements(work: Work, age_group: str) -> tuple[AxisAchievement, ...]:
+    """Return what it is called when players of an age group take an axis all the way."""
+    return (await work.find(AxisAchievement, equal("age_group", age_group), limit=1_000)).items
+
+
+async def avatars_offered(work: Work) -> dict[str, tuple[str, ...]]:
+    """Return the pictures that each age group can choose from, besides those that everybody has."""
+    found = await work.get(AvatarConfigurationFile, AVATARS)
+    return {} if found is None else found.avatars
 
 
 async def vocabulary(work: Work) -> Vocabulary:

@@ -7,7 +7,7 @@ import msgspec
 
 from mystira.accounts import views as accounts
 from mystira.content import views as content
-from mystira.play.model.moves import choices_of, elapsed_s, named, who_moves
+from mystira.play.model.moves import AXIS_REACHED, choices_of, elapsed_s, named, who_moves
 from mystira.play.model.results import BadgeGoal, PlayerScenarioScore, UserBadge
 from mystira.play.model.script import Media, Scene, Script, moves_left
 from mystira.play.model.session import Achievement, Echo, GameSession, Move, Player, Reveal, Roll
@@ -259,6 +259,19 @@ def statistics(session: GameSession, work: Work) -> Statistics:
         echoes=len(session.echoes),
         echoes_back=sum(echo.revealed_at_visit is not None for echo in session.echoes),
     )
+
+
+async def achieved_names(work: Work, session: GameSession) -> dict[str, str]:
+    """Return what it is called that a game took an axis all the way, by axis, in the words for its owner's age."""
+    owner = session.player(session.owner_player_id)
+    reached: dict[str, str] = {}
+    for step in session.steps:
+        if abs(step.value) >= AXIS_REACHED:
+            reached.setdefault(step.axis, "positive" if step.value > 0 else "negative")
+    if not reached or owner is None or owner.age_group is None:
+        return {}
+    called = await content.axis_achievements(work, owner.age_group)
+    return {one.axis: one.name for one in called if reached.get(one.axis) == one.direction}
 
 
 async def badges(work: Work, profile_id: str) -> tuple[UserBadge, ...]:

@@ -39,7 +39,10 @@ class Pages:
         )
         self._environment.filters["markdown"] = render_markdown
         cast(dict[str, Any], self._environment.globals).update(
-            static=self._static, picture=self._picture, media=self._media
+            static=self._static,
+            picture=self._picture,
+            media=self._media,
+            avatar_picture=self._avatar,
         )
 
     def render(self, name: str, context: dict[str, Any]) -> str:
@@ -56,6 +59,11 @@ class Pages:
     def _media(self, name: str | None) -> str | None:
         """Return the address of a picture, a sound or a film that an author names, or None if there is none."""
         return self._static(name) if name is not None and name in self._files else None
+
+    def _avatar(self, name: str) -> str:
+        """Return the address of a player's picture: one of ours by its short name, or any by its id."""
+        own = f"art/avatars/{name}.svg"
+        return self._picture(own if own in self._files else name, "art/avatars/star.svg")
 
 
 class _Loader(PrefixLoader):

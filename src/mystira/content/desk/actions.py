@@ -120,8 +120,9 @@ async def _misfits(work: Work, kind: Kind, entity: Entity, before: Entity | None
     others = [other for other in await views.every(work, kind) if other.id != entity.id]
     # What was wrong before must not keep anybody from mending something else.
     known = {id for id, _ in kind.together([*others, before] if before else others)}
-    together = [(id, wrong) for id, wrong in kind.together([*others, entity])]
-    return found + [wrong for id, wrong in together if id == entity.id or (id not in known and not found)][:1]
+    together = kind.together([*others, entity])
+    own = [wrong for id, wrong in together if id == entity.id]
+    return found + (own or [wrong for id, wrong in together if id not in known])[:1]
 
 
 async def _misfits_of(work: Work, kind: Kind, rows: list[Row]) -> list[Found]:

@@ -18,7 +18,8 @@ async def add_definitions(works: Works, folder: Path) -> None:
         if path.exists():
             rows, found = read_sheet(kind, read(path.read_bytes()))
             assert not found, f"{path}: {found[0].message}"
-            for row in rows:
+            there = {item.id for item in await views.every(works.open(), kind)}
+            for row in (row for row in rows if row.id not in there):
                 await works.run(add_missing, kind=kind, row=row)
 
 
