@@ -72,17 +72,8 @@ def shapes_of(noun: str) -> Shapes:
 
 def admin_doors(kind: Kind) -> tuple[HTTPRouteHandler, ...]:
     """Return the routes of one kind for those who run the platform."""
-    written, shown, page = shapes_of(kind.noun)
+    written = shapes_of(kind.noun).written
     path, one_path = f"{ADMIN}/api/{kind.noun}", f"{ADMIN}/api/{kind.noun}/{{id:str}}"
-    example = msgspec.convert(kind.example, written)
-    narrowed = {field.name: f"Only of this {field.label.lower()}." for field in kind.filters}
-    query = {
-        "search": "Part of an id or of a name.",
-        "order": f"What to sort by: {' or '.join(orders(kind))}.",
-        "descending": "`true`: the last one first.",
-        **narrowed,
-        **LISTING,
-    }
 
     async def listing(request: Asking) -> Response[bytes]:
         return _json(await _page(request, kind))
@@ -109,19 +100,7 @@ def admin_doors(kind: Kind) -> tuple[HTTPRouteHandler, ...]:
     _call(one, f"show_{kind.noun}", f"Show one {kind.one}.")
     _call(write, f"write_{kind.noun}", f"Add a {kind.one} (If-None-Match: *) or change one (If-Match).")
     _call(remove, f"delete_{kind.noun}", f"Delete a {kind.one} that nobody uses.")
-    versions = (Stale, VersionNeeded, VersionUnreadable)
-    saying = describe(page, query=query, refusals=(BodyInvalid, PageUnknown))
-    showing = describe(shown, refusals=(NotThere,), versioned=True)
-    writing = describe(
-        shown,
-        example=example,
-        query=WHY,
-        headers=IF_MATCH | IF_NONE_MATCH,
-        also={201: "Added."},
-        refusals=(NotThere, ThereAlready, NotRight, *versions),
-        versioned=True,
-    )
-    removing = describe(None, query=WHY, headers=IF_MATCH, refusals=(NotThere, InUse, BodyInvalid, *versions))
+    saying, showing, writing, removing = _descriptions(kind)
     return (
         get(path, opt=allow("viewer") | saying)(listing),
         get(one_path, opt=allow("viewer") | showing)(one),
@@ -130,10 +109,40 @@ def admin_doors(kind: Kind) -> tuple[HTTPRouteHandler, ...]:
     )
 
 
+def _descriptions(kind: Kind) -> tuple[dict[str, Any], ...]:
+    """Return what the document says of listing, showing, writing and deleting."""
+    written, shown, page = shapes_of(kind.noun)
+    query = {
+        "search": "Part of an id or of a name.",
+        "order": f"What to sort by: {' or '.join(orders(kind))}.",
+        "descending": "`true`: the last one first.",
+        **_narrowed(kind),
+        **LISTING,
+    }
+    versions = (Stale, VersionNeeded, VersionUnreadable)
+    return (
+        describe(page, query=query, refusals=(BodyInvalid, PageUnknown)),
+        describe(shown, refusals=(NotThere,), versioned=True),
+        describe(
+            shown,
+            example=msgspec.convert(kind.example, written),
+            query=WHY,
+            headers=IF_MATCH | IF_NONE_MATCH,
+            also={201: "Added."},
+            refusals=(NotThere, ThereAlready, NotRight, *versions),
+            versioned=True,
+        ),
+        describe(None, query=WHY, headers=IF_MATCH, refusals=(NotThere, InUse, BodyInvalid, *versions)),
+    )
+
+
+def _narrowed(kind: Kind) -> dict[str, str]:
+    return {field.name: f"Only of this {field.label.lower()}." for field in kind.filters}
+
+
 def player_doors(kind: Kind) -> tuple[HTTPRouteHandler, ...]:
     """Return the routes of one kind for players: read only, and kept for an hour by whoever has read them."""
     _, shown, page = shapes_of(kind.noun)
-    narrowed = {field.name: f"Only of this {field.label.lower()}." for field in kind.filters}
     known = {304: "It is still what the ETag in If-None-Match names."}
     asking = {"If-None-Match": "The ETag of what one has."}
 
@@ -146,7 +155,7 @@ def player_doors(kind: Kind) -> tuple[HTTPRouteHandler, ...]:
     _call(listing, f"list_{kind.noun}", f"List {kind.many.lower()}.")
     _call(one, f"show_{kind.noun}", f"Show one {kind.one}.")
     kept: dict[str, Any] = {"headers": asking, "also": known, "versioned": True}
-    saying = describe(page, query=narrowed | LISTING, refusals=(BodyInvalid, PageUnknown), **kept)
+    saying = describe(page, query=_narrowed(kind) | LISTING, refusals=(BodyInvalid, PageUnknown), **kept)
     showing = describe(shown, refusals=(NotThere,), **kept)
     return (
         get(f"/api/v1/{kind.noun}", opt=allow("anyone") | saying)(listing),
