@@ -1,5 +1,6 @@
 """Every store that the contract suite runs against."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -72,15 +73,20 @@ async def cosmos_store(
 
 
 @pytest.fixture(scope="session")
-async def sample_tables(postgres_dsn: str) -> str:
-    connection = await asyncpg.connect(postgres_dsn)
+def sample_tables(postgres_dsn: str) -> str:
+    # Not asynchronous, for tests that are not may need it first.
+    asyncio.run(_make_tables(postgres_dsn))
+    return postgres_dsn
+
+
+async def _make_tables(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
     for collection in COLLECTIONS:
         # Another folder's tests may use this fixture too, and the database is the same.
         if await connection.fetchval("SELECT to_regclass($1)", collection.table) is None:
             for statement in create_table(collection):
                 await connection.execute(statement)
     await connection.close()
-    return postgres_dsn
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 import pytest
 
+from mystira.polyglot.collection import Collection
 from mystira.polyglot.query import Query, contains, prefix
-from mystira.polyglot.store import Key, RangeGone
+from mystira.polyglot.store import Key, RangeGone, Unavailable
 from mystira.polyglot.stores.cosmos.keys import can_be_id, stored_id, told_id
 from mystira.polyglot.stores.cosmos.provision import CHANGED, DIFFERS, FITS
-from mystira.polyglot.stores.cosmos.store import CosmosDocuments, provision_cosmos
+from mystira.polyglot.stores.cosmos.store import CosmosDocuments, open_cosmos, provision_cosmos
 from tests.contracts.sample import COLLECTIONS, SAMPLES, Sample, record_of
 from tests.cosmos_store.conftest import Account
 
@@ -71,6 +72,20 @@ async def test_what_differs_is_told_and_mended_except_the_partition_key(
         assert found["Tickets"].state == FITS
         if after == CHANGED:
             assert "time to live 5 instead of None" in found["Samples"].details
+
+
+async def test_a_container_that_cannot_be_sorted_as_declared_is_refused_with_the_index_to_add(
+    store: CosmosDocuments, account: Account
+) -> None:
+    fewer = [Collection(Sample, container="Samples", table="samples", partition="owner_id"), *COLLECTIONS[1:]]
+    await provision_cosmos(account.address, fewer)
+    with pytest.raises(Unavailable, match=r"Samples cannot be sorted.*cosmos provision.*compositeIndexes") as refused:
+        async with open_cosmos(account.address, COLLECTIONS):
+            pass
+    assert '[{"path":"/madeAt","order":"ascending"},{"path":"/ownerId","order":"ascending"}' in str(refused.value)
+    await provision_cosmos(account.address, COLLECTIONS)
+    async with open_cosmos(account.address, COLLECTIONS):
+        pass
 
 
 async def test_ids_with_forbidden_characters_are_kept_and_found(store: CosmosDocuments) -> None:

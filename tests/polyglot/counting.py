@@ -15,6 +15,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Entity, Event
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.phases import Phase
+from mystira.polyglot.query import Order
 from mystira.polyglot.reaction import Handling, Reaction, Reactions
 from mystira.polyglot.store import OutcomeUnknown, Unavailable
 from mystira.polyglot.stores.postgres.schema import create_table
@@ -51,7 +52,7 @@ class Seat(Entity, frozen=True, kw_only=True):
 COUNTERS = Collection(Counter, container="Counters", table="counters")
 LEDGERS = Collection(Ledger, container="Ledgers", table="ledgers", phase=Phase.POSTGRES_ONLY)
 TALLIES = Collection(Tally, container="Tallies", table="tallies")
-SEATS = Collection(Seat, container="Seats", table="seats", unique=(("place",),))
+SEATS = Collection(Seat, container="Seats", table="seats", unique=(("place",),), orders=((Order("place"),),))
 COLLECTIONS = (COUNTERS, LEDGERS, TALLIES, SEATS)
 
 

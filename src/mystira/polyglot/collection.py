@@ -9,6 +9,7 @@ from mystira.polyglot.adopt.foreign import ForeignForm
 from mystira.polyglot.adopt.mapping import Mapping
 from mystira.polyglot.entity import E
 from mystira.polyglot.fields import SCALARS, Field, FieldKind, decode_fields, encode_fields, fields_of_entity
+from mystira.polyglot.orders import completed, how_to_declare, indexed_orders, reversed_order
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.query import LIMIT_MAX, AllOf, AnyOf, Compare, Contains, Not, OneOf, Order, Prefix, Query, Where
 from mystira.polyglot.values import is_bool, is_float, is_int, is_text, is_time
@@ -30,11 +31,11 @@ class Collection(Generic[E]):
     """One kind of entity and its homes in both stores.
 
     `partition` names the field whose value confines a record to one logical partition; `indexes` name the field
-    lists that queries search by; `orders` are those that queries sort by, for Cosmos DB sorts by nothing else (the key
-    may be left out at the end); `unique` names field lists whose values PostgreSQL keeps apart (a document store
-    cannot: claim such a value by a record of its own first); `time_to_live_s` lets the document store forget records
-    that long after their last write (only for records nobody misses); `personal` names the fields that identify a
-    person.
+    lists that queries search by; `orders` are those that queries sort by, forwards or backwards (the key may be left
+    out at the end): Cosmos DB sorts by nothing else, so no store does; `unique` names field lists whose values
+    PostgreSQL keeps apart (a document store cannot: claim such a value by a record of its own first);
+    `time_to_live_s` lets the document store forget records that long after their last write (only for records nobody
+    misses); `personal` names the fields that identify a person.
     """
 
     def __init__(
@@ -74,6 +75,11 @@ class Collection(Generic[E]):
                 raise BadQuery(f"{entity.__name__} has no field {name!r}")
         for by in (by for order in orders for by in order):
             self._scalar(by.field)
+        try:
+            self.indexed_orders = indexed_orders(orders, self.key_fields)
+        except ValueError as error:
+            raise BadQuery(f"{entity.__name__}: {error}") from None
+        self._sortable = {*self.indexed_orders, *map(reversed_order, self.indexed_orders)}
 
     def __repr__(self) -> str:
         return f"Collection({self.entity.__name__})"
@@ -116,8 +122,9 @@ class Collection(Generic[E]):
             self._scalar(by.field)
         if not 1 <= query.limit <= LIMIT_MAX:
             raise BadQuery(f"limit {query.limit} is not between 1 and {LIMIT_MAX}")
-        named = {by.field for by in query.order}
-        order = (*query.order, *(Order(name) for name in self.key_fields if name not in named))
+        order = completed(query.order, self.key_fields)
+        if order not in self._sortable:
+            raise BadQuery(f"{self.name}: no index serves this order. {how_to_declare(self.by_name, order)}")
         if query.after is not None and len(query.after) != len(order):
             raise BadQuery(f"the cursor has {len(query.after)} values, the order has {len(order)}")
         return msgspec.structs.replace(query, order=order)

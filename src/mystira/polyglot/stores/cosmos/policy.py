@@ -4,13 +4,11 @@ Unique keys are not among it. The service compares missing values too, so two to
 each other's way; a value that must be unique is claimed by a record of its own.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
-import msgspec
-
-from mystira.polyglot.collection import BadQuery, Collection
-from mystira.polyglot.query import Order, Query
+from mystira.polyglot.collection import Collection
+from mystira.polyglot.orders import composite_index, reversed_order
+from mystira.polyglot.query import Order
 
 
 class Wanted(NamedTuple):
@@ -28,22 +26,15 @@ def wanted(collection: Collection[Any]) -> Wanted:
     return Wanted(collection.container, f"/{partition}", collection.time_to_live_s, _indexing(collection))
 
 
-def orders_of(collection: Collection[Any]) -> tuple[tuple[Order, ...], ...]:
-    """Return the orders that the container can sort by, each ending with the key."""
-    declared = ((), *collection.orders)
-    return tuple(dict.fromkeys(collection.complete(Query(order=order)).order for order in declared))
+def lacking_orders(collection: Collection[Any], found: dict[str, Any]) -> list[tuple[Order, ...]]:
+    """Return the declared orders that a container could not be sorted by: each needs an index of exactly its fields."""
+    there = _composites(cast(dict[str, Any], found.get("indexingPolicy", {})))
 
+    def is_served(order: tuple[Order, ...]) -> bool:
+        ways = (order, reversed_order(order))
+        return any(_index_told(composite_index(collection.by_name, way)) in there for way in ways)
 
-def refuse_unindexed(collection: Collection[Any], order: Sequence[Order]) -> None:
-    """Raise BadQuery where the service could not sort: it needs an index for exactly this order, or its reverse."""
-    if len(order) == 1 or tuple(order) in orders_of(collection) or _reversed(order) in orders_of(collection):
-        return
-    declared = "".join(f'Order("{by.field}"{", descending=True" if by.descending else ""}), ' for by in order)
-    index = msgspec.json.encode(_composite(collection, order)).decode()
-    raise BadQuery(
-        f"{collection.name}: Cosmos DB has no index for this order. Declare orders=(({declared.strip()}),) and run "
-        f"`mystira cosmos provision`, which adds to compositeIndexes: {index}"
-    )
+    return [order for order in collection.indexed_orders if len(order) > 1 and not is_served(order)]
 
 
 def drift(collection: Collection[Any], found: dict[str, Any]) -> list[str]:
@@ -72,7 +63,7 @@ def can_be_mended(found: dict[str, Any], collection: Collection[Any]) -> bool:
 
 
 def _indexing(collection: Collection[Any]) -> dict[str, Any]:
-    composites = [_composite(collection, order) for order in orders_of(collection) if len(order) > 1]
+    composites = [composite_index(collection.by_name, order) for order in collection.indexed_orders if len(order) > 1]
     return {
         "indexingMode": "consistent",
         "automatic": True,
@@ -83,26 +74,13 @@ def _indexing(collection: Collection[Any]) -> dict[str, Any]:
     }
 
 
-def _composite(collection: Collection[Any], order: Sequence[Order]) -> list[dict[str, str]]:
-    return [
-        {
-            "path": f"/{collection.by_name[by.field].document_name}",
-            "order": "descending" if by.descending else "ascending",
-        }
-        for by in order
-    ]
-
-
-def _reversed(order: Sequence[Order]) -> tuple[Order, ...]:
-    return tuple(Order(by.field, descending=not by.descending) for by in order)
-
-
 def _paths(indexing: dict[str, Any], name: str) -> set[str]:
     return {one["path"].replace('"', "") for one in indexing.get(name, [])}
 
 
 def _composites(indexing: dict[str, Any]) -> set[str]:
-    return {
-        ", ".join(f"{part['path']} {part.get('order', 'ascending')}".replace('"', "") for part in one)
-        for one in indexing.get("compositeIndexes", [])
-    }
+    return {_index_told(one) for one in indexing.get("compositeIndexes", [])}
+
+
+def _index_told(index: list[dict[str, str]]) -> str:
+    return ", ".join(f"{part['path']} {part.get('order', 'ascending')}".replace('"', "") for part in index)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, NamedTuple, TypeVar, cast
 
+import msgspec
 from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.cosmos.aio import ContainerProxy, CosmosClient, DatabaseProxy
@@ -15,6 +16,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.measures import spend
+from mystira.polyglot.orders import composite_index
 from mystira.polyglot.query import Query, Where
 from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
@@ -26,7 +28,7 @@ from mystira.polyglot.stores.cosmos.client import make_client
 from mystira.polyglot.stores.cosmos.credentials import signed_in
 from mystira.polyglot.stores.cosmos.documents import loaded, loaded_item, loaded_looked, outgoing, place_of
 from mystira.polyglot.stores.cosmos.failures import Failed, headers_of, translated, was_cut_off
-from mystira.polyglot.stores.cosmos.policy import refuse_unindexed
+from mystira.polyglot.stores.cosmos.policy import lacking_orders
 from mystira.polyglot.stores.cosmos.provision import Finding, provision
 from mystira.polyglot.stores.cosmos.query import Compiled, confined_to, merged
 
@@ -40,7 +42,11 @@ T = TypeVar("T")
 
 class _Container(NamedTuple):
     proxy: ContainerProxy
-    rid: str
+    told: dict[str, Any]
+
+    @property
+    def rid(self) -> str:
+        return self.told["_rid"]
 
 
 class CosmosDocuments:
@@ -118,7 +124,6 @@ class CosmosDocuments:
     async def search(self, collection: Collection[Any], query: Query) -> Sequence[Record]:
         """Return one page of live documents in the query's order."""
         query = collection.complete(query)
-        refuse_unindexed(collection, query.order)
         compiled = Compiled(collection)
         text = compiled.search(query)
         found = await self._query(collection, text, compiled.parameters, confined_to(query.where, collection.partition))
@@ -155,10 +160,10 @@ class CosmosDocuments:
     async def feed(self, collection: Collection[Any], range_id: str, continuation: str, limit: int) -> FeedPage:
         """Return the next changes of one range, the newest version of each document only."""
         edges = feed.edges_named(collection.container, range_id)
-        container, rid = self._containers[collection.name]
+        container = self._containers[collection.name]
 
         async def ask(charge: Charge) -> FeedPage:
-            found = await feed.changes(container, rid, edges, continuation, limit, charge)
+            found = await feed.changes(container.proxy, container.rid, edges, continuation, limit, charge)
             items = [FeedItem(loaded_item(collection, one), int(one["_lsn"])) for one in found.documents]
             return FeedPage(items, found.position, found.has_more, charge.units)
 
@@ -271,6 +276,8 @@ async def open_cosmos(
             raise Unavailable(
                 f"{address} has no container {', '.join(missing)}; make what is missing: mystira cosmos provision"
             )
+        if not alone:
+            _refuse_unsortable(address, wanted, containers)
         yield CosmosDocuments(database, containers, strong=level == STRONG, request_s=request_s)
 
 
@@ -280,11 +287,25 @@ async def _containers(database: DatabaseProxy, wanted: Sequence[Collection[Any]]
     async def one(collection: Collection[Any]) -> tuple[str, _Container] | None:
         proxy = database.get_container_client(collection.container)
         try:
-            return collection.name, _Container(proxy, (await proxy.read())["_rid"])
+            return collection.name, _Container(proxy, await proxy.read())
         except CosmosResourceNotFoundError:
             return None
 
     return dict(found for found in await _all(one(collection) for collection in wanted) if found is not None)
+
+
+def _refuse_unsortable(
+    address: Address, wanted: Sequence[Collection[Any]], containers: Mapping[str, _Container]
+) -> None:
+    """Raise Unavailable where a declared order has no index: the first page in that order would fail, much later."""
+    for collection in wanted:
+        lacking = lacking_orders(collection, containers[collection.name].told)
+        if lacking:
+            indexes = [composite_index(collection.by_name, order) for order in lacking]
+            raise Unavailable(
+                f"{address}: {collection.container} cannot be sorted as its collection declares. Run `mystira cosmos "
+                f"provision`, which adds to compositeIndexes: {msgspec.json.encode(indexes).decode()}"
+            )
 
 
 async def provision_cosmos(
