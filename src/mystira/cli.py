@@ -39,6 +39,7 @@ app.command(
     "mystira.keeping.commands:upgrade", name="upgrade", help="Take the embedded PostgreSQL to its next version."
 )
 content.command("mystira.wording:words", name="words", help="Words, badges, characters and avatars as files.")
+content.command("mystira.shelving:media", name="media", help="Pictures, sounds and films that stories show.")
 app.command("mystira.administering:admin", name="admin", help="Those who run the platform, and their passwords.")
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]

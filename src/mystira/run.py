@@ -15,8 +15,11 @@ from mystira.accounts.actions import add_profile
 from mystira.adopting import chosen, collections_of
 from mystira.content.actions import import_checked
 from mystira.content.commands import SAMPLE_CONTENT, Imported, import_files, import_folder
+from mystira.content.media.ports import MediaShelf, MediaStore
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
+from mystira.mediafiles.folder_store import FolderStore
+from mystira.mediafiles.forms import CLEAN
 from mystira.polyglot.adopt.inspecting import Inspection, inspect
 from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.collection import Collection
@@ -38,7 +41,8 @@ from mystira.services import REACTIONS
 from mystira.services.platform import Platform
 from mystira.services.worker import beating, settle, telling, working
 from mystira.settings import Settings, read_settings, secret_key
-from mystira.textfiles.readers import Readers, open_readers
+from mystira.textfiles.child import RAW
+from mystira.textfiles.readers import Limits, Readers, open_readers
 
 if TYPE_CHECKING:
     from mystira.polyglot.stores.cosmos.provision import Finding
@@ -50,6 +54,7 @@ SERVICES = ("app", "admin", "worker")
 
 DRAINS_S = 0.2
 # Who administers looks at families through a role that can change nothing.
+CLEANING = Limits(time_s=60.0, memory_bytes=1024 * 1024 * 1024)
 READER, READER_CONNECTIONS = "mystira_reader", 4
 
 RESTORING = "restoring"
@@ -84,8 +89,12 @@ async def platform(settings: Settings, report: Report) -> AsyncGenerator[Platfor
         relational = await open_postgres(dsn, collections)
         reader = await open_postgres(dsn, collections, connections=READER_CONNECTIONS, role=READER)
         try:
-            async with _documents(settings, collections) as documents, open_readers(EXAMINE) as readers:
-                wired = _wired(settings, collections, documents, relational, reader, readers, key)
+            async with (
+                _documents(settings, collections) as documents,
+                open_readers(EXAMINE) as readers,
+                _media(settings) as media,
+            ):
+                wired = _wired(settings, collections, documents, relational, reader, readers, key, media)
                 async with _traced(wired), _answering_drains(wired):
                     yield wired
         finally:
@@ -115,6 +124,23 @@ async def _documents(
         yield documents
     finally:
         documents.close()
+
+
+@asynccontextmanager
+async def _media(settings: Settings) -> AsyncGenerator[MediaShelf]:
+    """Open what media need; the processes that clean files start when the first one comes."""
+    store: MediaStore = FolderStore(settings.media)
+    if settings.media_account:
+        # The official client takes a while to load, and most processes do without it.
+        from mystira.mediafiles.azure_store import open_azure
+
+        store = await open_azure(settings.media_account, settings.media_key)
+    try:
+        async with open_readers(CLEAN, CLEANING, RAW) as cleaners:
+            scratch = settings.data / "uploads"
+            yield MediaShelf(store, cleaners, settings.media_limits, scratch, settings.media_keep_days)
+    finally:
+        await store.close()
 
 
 @asynccontextmanager
@@ -283,6 +309,7 @@ def _wired(
     reader: PostgresStore,
     readers: Readers,
     key: bytes,
+    media: MediaShelf,
 ) -> Platform:
     wake = Wake()
     measure(documents, "documents")
@@ -296,7 +323,7 @@ def _wired(
     # The name tells this process from others in leases; it is made anew at each start, as its leases are.
     replication = Replication(works.catalog, documents, relational, name=f"mystira-{secrets.token_hex(4)}")
     return Platform(
-        settings, works, documents, relational, reader, Reactions(REACTIONS), wake, readers, key, replication
+        settings, works, documents, relational, reader, Reactions(REACTIONS), wake, readers, key, replication, media
     )
 
 

@@ -6,14 +6,16 @@ import secrets
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from mystira.mediafiles.forms import MediaLimits
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.stores.cosmos.address import SAMPLE, SCHEME, Address, BadAddress, read_address
 
 PREFIX = "MYSTIRA_"
+BLOBS = "az://"
 
 
 class SettingsWrong(Problem):
@@ -59,7 +61,24 @@ SETTINGS = (
     Setting("MYSTIRA_RELATIONAL", "embedded", "The PostgreSQL: `embedded` or `postgresql://user:password@host/name`."),
     Setting("MYSTIRA_CACHE", "memory", "Where cached values live: `memory`."),
     Setting("MYSTIRA_BUS", "memory", "How facts travel between services: `memory`."),
-    Setting("MYSTIRA_MEDIA", "folder", "Where media live: `folder` (under MYSTIRA_DATA) or `folder:///path`."),
+    Setting(
+        "MYSTIRA_MEDIA",
+        "folder",
+        "Where media live: `folder` (under MYSTIRA_DATA), `folder:///path`, or `az://account` for Azure Blob Storage "
+        "(`?endpoint=http://host:port/account` for another address).",
+    ),
+    Setting(
+        "MYSTIRA_MEDIA_KEY",
+        "",
+        "The key of the storage account that MYSTIRA_MEDIA names. Without one, Entra ID says who runs this.",
+    ),
+    Setting("MYSTIRA_MEDIA_PICTURE_MB", "25", "How large an uploaded picture may be."),
+    Setting("MYSTIRA_MEDIA_SOUND_MB", "50", "How large an uploaded sound may be."),
+    Setting("MYSTIRA_MEDIA_FILM_MB", "250", "How large an uploaded film may be."),
+    Setting("MYSTIRA_MEDIA_UPLOAD_MB", "1000", "How much one upload may bring, all its files together."),
+    Setting("MYSTIRA_MEDIA_PIXELS", "8300000", "How many points an uploaded picture may have."),
+    Setting("MYSTIRA_MEDIA_SECONDS", "1800", "How long an uploaded sound or film may last."),
+    Setting("MYSTIRA_MEDIA_KEEP_DAYS", "90", "How long deleted media can be brought back."),
     Setting("MYSTIRA_DEMO", "1", "`1` brings the sample family and the mailbox page, `0` leaves them out."),
     Setting("MYSTIRA_SECRET", "", "The key for keyed hashes, 32 characters or more; else one is made and kept."),
     Setting("MYSTIRA_PROXIES", "", "Addresses or networks of proxies whose X-Forwarded-For is believed, with commas."),
@@ -87,6 +106,10 @@ SETTINGS = (
 
 DAYS_MAX = 3_650
 DAYS = ("MYSTIRA_SCRUB_DAYS", "MYSTIRA_PURGE_DAYS")
+MEDIA_NUMBERS = tuple(
+    f"MYSTIRA_MEDIA_{name}"
+    for name in ("PICTURE_MB", "SOUND_MB", "FILM_MB", "UPLOAD_MB", "PIXELS", "SECONDS", "KEEP_DAYS")
+)
 LIMITS = tuple(setting.name for setting in SETTINGS if setting.name.startswith("MYSTIRA_LIMIT_"))
 
 
@@ -100,6 +123,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mappings: Path | None
     relational: str
     media: Path
+    media_account: str
+    media_key: str
+    media_limits: MediaLimits
+    media_keep_days: int
     demo: bool
     secret: str
     proxies: tuple[str, ...]
@@ -132,9 +159,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     value = {setting.name: given.get(setting.name) or setting.default for setting in SETTINGS}
     data = Path(value["MYSTIRA_DATA"]).expanduser().absolute()
     documents = _documents(value, data / "documents.sqlite", wrong)
-    media = _path(value["MYSTIRA_MEDIA"], "folder", data / "media")
+    media = _media_folder(value["MYSTIRA_MEDIA"], data / "media")
     if media is None:
-        wrong.append(_say("MYSTIRA_MEDIA", value, "write `folder` or `folder:///absolute/path`"))
+        wrong.append(_say("MYSTIRA_MEDIA", value, "write `folder`, `folder:///absolute/path` or `az://account`"))
     if not value["MYSTIRA_PORT"].isdecimal() or not 1 <= int(value["MYSTIRA_PORT"]) <= 65_535:
         wrong.append(_say("MYSTIRA_PORT", value, "write a number from 1 to 65535"))
     relational = value["MYSTIRA_RELATIONAL"]
@@ -163,10 +190,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         mappings=Path(value["MYSTIRA_MAPPINGS"]).expanduser().absolute() if value["MYSTIRA_MAPPINGS"] else None,
         relational=relational,
         media=media,
+        **_media_settings(value),
         demo=value["MYSTIRA_DEMO"] == "1",
         secret=value["MYSTIRA_SECRET"],
         proxies=_proxies(value),
-        **{name.removeprefix(PREFIX).lower(): int(value[name]) for name in LIMITS},
+        **_limits(value),
         scrub_days=int(value["MYSTIRA_SCRUB_DAYS"]),
         scrub_pace=int(value["MYSTIRA_SCRUB_PACE"]),
         purge_days=int(value["MYSTIRA_PURGE_DAYS"]),
@@ -184,7 +212,36 @@ def _wrong_numbers(value: Mapping[str, str]) -> list[str]:
     ]
     is_pace = _is_limit(value["MYSTIRA_SCRUB_PACE"]) and value["MYSTIRA_SCRUB_PACE"] != "0"
     pace = [] if is_pace else [_say("MYSTIRA_SCRUB_PACE", value, "write a number from 1 to 1000000")]
-    return limits + days + pace
+    media = [
+        _say(name, value, "write a number from 1 to 100000000")
+        for name in MEDIA_NUMBERS
+        if not (value[name].isdecimal() and value[name].isascii() and 1 <= int(value[name]) <= 100_000_000)
+    ]
+    return limits + days + pace + media
+
+
+def _limits(value: Mapping[str, str]) -> dict[str, Any]:
+    return {name.removeprefix(PREFIX).lower(): int(value[name]) for name in LIMITS}
+
+
+def _media_folder(value: str, default: Path) -> Path | None:
+    return default if value.startswith(BLOBS) else _path(value, "folder", default)
+
+
+def _media_settings(value: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "media_account": value["MYSTIRA_MEDIA"] if value["MYSTIRA_MEDIA"].startswith(BLOBS) else "",
+        "media_key": value["MYSTIRA_MEDIA_KEY"],
+        "media_limits": MediaLimits(
+            picture_bytes=int(value["MYSTIRA_MEDIA_PICTURE_MB"]) * 1_000_000,
+            sound_bytes=int(value["MYSTIRA_MEDIA_SOUND_MB"]) * 1_000_000,
+            film_bytes=int(value["MYSTIRA_MEDIA_FILM_MB"]) * 1_000_000,
+            upload_bytes=int(value["MYSTIRA_MEDIA_UPLOAD_MB"]) * 1_000_000,
+            pixels=int(value["MYSTIRA_MEDIA_PIXELS"]),
+            seconds=int(value["MYSTIRA_MEDIA_SECONDS"]),
+        ),
+        "media_keep_days": int(value["MYSTIRA_MEDIA_KEEP_DAYS"]),
+    }
 
 
 def secret_key(settings: Settings) -> bytes:

@@ -39,7 +39,7 @@ class Imported(NamedTuple):
 async def check_apart(paths: Sequence[Path], *, add_vocabulary: bool = False) -> list[Checked]:
     """Check strangers' files against the vocabulary that comes with the program; no store is opened."""
     vocabulary = vocabulary_of(read_vocabulary(SAMPLE_CONTENT / "vocabulary"))
-    told = context(vocabulary, add_vocabulary=add_vocabulary, media=views.media_ids())
+    told = context(vocabulary, add_vocabulary=add_vocabulary, media=views.program_media_ids())
     async with open_readers(EXAMINE) as readers:
         return await check_files(readers, paths, told)
 
@@ -60,7 +60,7 @@ async def import_files(
         some = paths[first : first + AT_ONCE]
         if not told or add_vocabulary:
             vocabulary = await views.vocabulary(works.open())
-            told = context(vocabulary, add_vocabulary=add_vocabulary, media=views.media_ids())
+            told = context(vocabulary, add_vocabulary=add_vocabulary, media=await views.media_ids(works.open()))
         checks = await check_files(readers, some, told)
         pairs = [(path, _apart_from_others(path, checked, stories)) for path, checked in zip(some, checks, strict=True)]
         scenarios = await asyncio.gather(*(_imported(works, checked, publish=publish) for _, checked in pairs))
@@ -88,7 +88,7 @@ async def import_folder(works: Works, folder: Path, report: Callable[[str], None
 
 def check_own_file(path: Path, vocabulary: Vocabulary) -> Checked:
     """Check a file that comes with the program, in this process; strangers' files are never read like this."""
-    return check(read(path.read_bytes()), vocabulary, media=views.media_ids())
+    return check(read(path.read_bytes()), vocabulary, media=views.program_media_ids())
 
 
 def shown_lines(path: Path) -> list[str]:

@@ -4,6 +4,7 @@ from mystira.content.avatars import storage as avatars
 from mystira.content.badges import storage as badges
 from mystira.content.characters import storage as characters
 from mystira.content.imports import storage as imports
+from mystira.content.media import storage as media
 from mystira.content.scenarios import storage as scenarios
 from mystira.content.vocabulary import storage as vocabulary
 
@@ -14,4 +15,5 @@ COLLECTIONS = (
     *characters.COLLECTIONS,
     *avatars.COLLECTIONS,
     *imports.COLLECTIONS,
+    *media.COLLECTIONS,
 )

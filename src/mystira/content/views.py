@@ -1,10 +1,12 @@
 """What can be seen of the catalogue, by players and by other rooms."""
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from mystira.content.avatars.model import AVATARS, AvatarConfigurationFile
 from mystira.content.badges.model import AxisAchievement, Badge
+from mystira.content.media import views as media
 from mystira.content.scenarios.model.scenario import Character, Scenario, ScenarioVersion, Scene, version_id
 from mystira.content.vocabulary.model import (
     AgeGroupDefinition,
@@ -130,9 +132,20 @@ async def vocabulary(work: Work) -> Vocabulary:
     )
 
 
+async def media_ids(work: Work) -> frozenset[str]:
+    """Return the ids of the media that stories can show: those that come with the program, and those uploaded."""
+    return program_media_ids() | await media.uploaded_ids(work)
+
+
+async def media_addresses(work: Work, key: bytes, media_ids: Iterable[str | None]) -> dict[str, str]:
+    """Return the address of every uploaded medium among these; signed ones hold for an hour or two."""
+    found = {one: await media.shown_at(work, key, one) for one in dict.fromkeys(media_ids) if one is not None}
+    return {id: address for id, address in found.items() if address is not None}
+
+
 @cache
-def media_ids() -> frozenset[str]:
-    """Return the ids of the media that stories can show: so far, the pictures that come with the program."""
+def program_media_ids() -> frozenset[str]:
+    """Return the ids of the media that come with the program."""
     return frozenset(path.relative_to(STATIC).as_posix() for path in (STATIC / "art").rglob("*") if path.is_file())
 
 

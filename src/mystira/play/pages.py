@@ -20,6 +20,7 @@ from mystira.play.problems import (
     StoryNotFound,
 )
 from mystira.play.views import (
+    SceneShown,
     avatars_of,
     continuable,
     earnings,
@@ -160,6 +161,7 @@ async def _shown(request: Request[Any, Any, Any], session_id: str, notice: str =
         "echoes": [(named(game, played, one.text), one.revealed_at_visit is not None) for one in game.echoes],
         "notice": notice,
         "image": story.image if story else None,
+        "uploaded": await content.media_addresses(work, request.app.state.key, _media_of(shown.scene)),
         "closing": _closing_choice(game, played),
     }
     context |= await _ending(work, game, played) if game.is_over else {"axes": await content.axis_names(work)}
@@ -183,6 +185,10 @@ async def _story(work: Work, scenario_id: str) -> content.StoryCard:
     if story is None:
         raise StoryNotFound
     return story
+
+
+def _media_of(scene: SceneShown) -> list[str | None]:
+    return [scene.media.image, scene.media.audio, scene.media.video, scene.music, *scene.sound_effects]
 
 
 def _closing_choice(game: GameSession, played: Script) -> str:

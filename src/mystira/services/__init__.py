@@ -4,6 +4,7 @@ from mystira.accounts import storage as accounts
 from mystira.analytics import storage as analytics
 from mystira.analytics.reactions import REACTIONS as ANALYTICS_REACTIONS
 from mystira.content import storage as content
+from mystira.content.media.reactions import REACTIONS as MEDIA_REACTIONS
 from mystira.operations import storage as operations
 from mystira.operations.reactions import REACTIONS as OPERATIONS_REACTIONS
 from mystira.play import storage as play
@@ -17,5 +18,5 @@ COLLECTIONS = (
     *analytics.COLLECTIONS,
     *operations.COLLECTIONS,
 )
-REACTIONS = (*PLAY_REACTIONS, *ANALYTICS_REACTIONS, *OPERATIONS_REACTIONS)
+REACTIONS = (*MEDIA_REACTIONS, *PLAY_REACTIONS, *ANALYTICS_REACTIONS, *OPERATIONS_REACTIONS)
 JOBS = (*PLAY_JOBS,)

@@ -8,6 +8,9 @@ from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
 from mystira.content.desk import http as desk_http
 from mystira.content.desk import pages as desk_pages
+from mystira.content.media import http as media_http
+from mystira.content.media.library import http as library_http
+from mystira.content.media.library import pages as library
 from mystira.content.scenarios import pages as scenarios
 from mystira.content.scenarios.editor import pages as editor
 from mystira.content.scenarios.texts import pages as texts
@@ -61,6 +64,9 @@ def doors(platform: Platform) -> Doors:
             *records_http.HANDLERS,
             *directory_pages.HANDLERS,
             *directory_http.HANDLERS,
+            *media_http.HANDLERS,
+            *library.HANDLERS,
+            *library_http.HANDLERS,
             *scenarios.HANDLERS,
             *editor.HANDLERS,
             *texts.HANDLERS,

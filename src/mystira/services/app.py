@@ -13,6 +13,7 @@ from mystira.accounts.ports import Mailbox
 from mystira.analytics import http as analytics_http
 from mystira.content.commands import import_folder
 from mystira.content.desk import http as desk_http
+from mystira.content.media import http as media_http
 from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
@@ -33,6 +34,7 @@ def doors(platform: Platform) -> Doors:
             *analytics_http.HANDLERS,
             *scenarios_http.HANDLERS,
             *desk_http.PLAYER_HANDLERS,
+            *media_http.HANDLERS,
             *play_http.HANDLERS,
             *play_pages.HANDLERS,
             *seating.HANDLERS,

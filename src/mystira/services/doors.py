@@ -35,11 +35,18 @@ def make_application(platform: Platform, services: Sequence[Doors]) -> Litestar:
     """Return one application with the doors of all these services; with none, it still tells its health."""
     families = next((doors for doors in services if doors.authenticate is not nobody), Doors())
     staff = next((doors for doors in services if doors.authenticate_staff is not nobody), Doors())
-    state = {"works": platform.works, "key": platform.key}
+    noting: dict[str, Any] = {}
+    state: dict[str, Any] = {
+        "works": platform.works,
+        "key": platform.key,
+        "media": platform.media,
+        "noting": noting,
+    }
     for doors in services:
         state |= doors.state
     return make_app(
-        [handler for doors in services for handler in doors.handlers],
+        # Two services may open the same door, as both show pictures.
+        list({id(handler): handler for doors in services for handler in doors.handlers}.values()),
         authenticate=families.authenticate,
         authenticate_staff=staff.authenticate_staff,
         state=state,

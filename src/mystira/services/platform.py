@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from mystira.content.media.ports import MediaShelf
 from mystira.polyglot.loops import Wake
 from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.replication import Replication
@@ -25,3 +26,4 @@ class Platform(NamedTuple):
     readers: Readers
     key: bytes
     replication: Replication
+    media: MediaShelf

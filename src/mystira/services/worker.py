@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 
+from mystira.content.media.jobs import JOBS as MEDIA_JOBS
 from mystira.operations.jobs import CommandRunner
 from mystira.operations.migration.jobs import keep_lags
 from mystira.polyglot.backfill import Backfiller
@@ -63,6 +64,9 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
     for job in JOBS:
         step = partial(job.do, platform.works)
         loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
+    for name, media_job, every_s in MEDIA_JOBS:
+        step = partial(media_job, platform.works, platform.media)
+        loops.append(asyncio.create_task(keep_doing(name, step, clock, idle_s=every_s)))
     sampler = Sampler(platform.replication)
     loops.append(
         asyncio.create_task(keep_doing("samples", partial(_sample, platform, sampler), clock, idle_s=SAMPLES_S))

@@ -15,13 +15,15 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 
-from mystira.textfiles.nodes import Node, Unreadable
+from mystira.textfiles.nodes import Unreadable
 from mystira.textfiles.reading import Refused, read
 
 FRAME_HEAD_BYTES = 4
 ANSWER_BYTES_MAX = 32_000_000
+TEXT, RAW = "text", "raw"
 
-Examine = Callable[[Node, bytes], bytes]
+Examine = Callable[[Any, bytes], bytes]
+"""What is done with a file (a Node, or its bytes where they are raw) and its context; Refused is told to who asked."""
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -40,8 +42,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 
 
 def main() -> None:
-    """Answer until the input ends; the arguments are the examining function, the bytes of memory and the seconds."""
-    name, memory_bytes, time_s = sys.argv[-3:]
+    """Answer until the input ends; the arguments say text or raw, who examines, the bytes of memory, the seconds."""
+    form, name, memory_bytes, time_s = sys.argv[-4:]
     _limit(int(memory_bytes))
     # What anything prints must not run into the answers.
     answers = os.fdopen(os.dup(1), "wb")
@@ -51,17 +53,17 @@ def main() -> None:
     while not answer.last and (frame := _frame(sys.stdin.buffer)):
         # Should whoever asked be gone, the alarm ends a reading that nobody waits for, even inside C code.
         signal.setitimer(signal.ITIMER_REAL, float(time_s))
-        answer = answered(msgspec.msgpack.decode(frame, type=Question), examine)
+        answer = answered(msgspec.msgpack.decode(frame, type=Question), examine, raw=form == RAW)
         signal.setitimer(signal.ITIMER_REAL, 0)
         body = msgspec.msgpack.encode(answer)
         answers.write(len(body).to_bytes(FRAME_HEAD_BYTES, "big") + body)
         answers.flush()
 
 
-def answered(question: Question, examine: Examine) -> Answer:
+def answered(question: Question, examine: Examine, *, raw: bool) -> Answer:
     """Read one file and examine it."""
     try:
-        body = examine(read(question.data), question.context)
+        body = examine(question.data if raw else read(question.data), question.context)
     except Refused as refused:
         return Answer(why=refused.why)
     except MemoryError:

@@ -12,6 +12,7 @@ import msgspec
 from mystira.textfiles.child import (
     ANSWER_BYTES_MAX,
     FRAME_HEAD_BYTES,
+    TEXT,
     Answer,
     Question,
     too_much_memory,
@@ -41,8 +42,8 @@ USUAL_LIMITS = Limits()
 class Readers:
     """Reads files in child processes, each started when it is needed and killed when a file exhausts it."""
 
-    def __init__(self, examine: str, limits: Limits) -> None:
-        self._examine = examine
+    def __init__(self, examine: str, limits: Limits, form: str) -> None:
+        self._examine = (form, examine)
         self._limits = limits
         self._turns = asyncio.Semaphore(READERS_MAX)
         self._idle: list[_Reader] = []
@@ -109,9 +110,12 @@ class Readers:
 
 
 @asynccontextmanager
-async def open_readers(examine: str, limits: Limits = USUAL_LIMITS) -> AsyncGenerator[Readers]:
-    """Open readers for the function `examine` ("module:function", from a node and a context to an answer)."""
-    readers = Readers(examine, limits)
+async def open_readers(examine: str, limits: Limits = USUAL_LIMITS, form: str = TEXT) -> AsyncGenerator[Readers]:
+    """Open readers for the function `examine` ("module:function", from a node and a context to an answer).
+
+    With the form RAW the function gets the bytes as they are, instead of the node that they are read as.
+    """
+    readers = Readers(examine, limits, form)
     try:
         yield readers
     finally:
@@ -130,9 +134,9 @@ class _Reader:
         self.files = 0
 
     @staticmethod
-    async def start(examine: str, limits: Limits) -> "_Reader":
+    async def start(examine: tuple[str, str], limits: Limits) -> "_Reader":
         alarm_s = limits.time_s + ALARM_S_AFTER
-        command = (sys.executable, "-I", "-c", BEGIN, SOURCES, examine, str(limits.memory_bytes), str(alarm_s))
+        command = (sys.executable, "-I", "-c", BEGIN, SOURCES, *examine, str(limits.memory_bytes), str(alarm_s))
         pipe = asyncio.subprocess.PIPE
         try:
             # In a session of its own it does not hear the Ctrl-C that is meant for its parent.

@@ -1,6 +1,7 @@
 """Connections that bring each request in time and in bounded size: the server itself waits and grows for ever."""
 
 import asyncio
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mystira.web.bodies import BODY_BYTES_MAX
 from mystira.web.envelope import PROTECTING
+from mystira.web.uploads import Allowance
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,8 @@ class BoundedConnection(HttpToolsProtocol):
 
     request_s_max = REQUEST_S_MAX
     connections_max = CONNECTIONS_MAX
+    allowances: Mapping[str, Allowance] = {}
+    """The paths whose requests may be larger and slower, since they bring files; set by the server."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -32,6 +36,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._bytes = 0
         self._chunk_bytes = 0
         self._is_in_head = True
+        self._bytes_max = REQUEST_BYTES_MAX
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take a connection, unless there are too many."""
@@ -57,19 +62,28 @@ class BoundedConnection(HttpToolsProtocol):
         self._bytes += len(data)
         if self._is_in_head and self._bytes > HEAD_BYTES_MAX:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The headers of this request are too large.")
-        elif self._bytes > REQUEST_BYTES_MAX:
+        elif self._bytes > self._bytes_max:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "This request is too large.")
+        elif self._bytes_max > REQUEST_BYTES_MAX and self._is_answered():
+            # Files that were refused are not worth waiting for.
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Begin to read a request."""
         super().on_message_begin()
         self._is_in_head = True
+        self._bytes_max = REQUEST_BYTES_MAX
         self._expect_a_request()
 
     def on_headers_complete(self) -> None:
         """Begin to answer it."""
         self._is_in_head = False
         super().on_headers_complete()
+        allowance = self.allowances.get(self.scope["path"])
+        if allowance is not None:
+            self._bytes_max = REQUEST_BYTES_MAX + 2 * allowance.bytes_max
+            self._expect_nothing()
+            self._deadline = self.loop.call_later(allowance.seconds, self._be_too_late)
 
     def on_message_complete(self) -> None:
         """Stop waiting: the request is here."""
@@ -77,11 +91,16 @@ class BoundedConnection(HttpToolsProtocol):
         self._expect_nothing()
         # What else is in this chunk belongs to the next request, at most.
         self._bytes = -self._chunk_bytes
+        self._bytes_max = REQUEST_BYTES_MAX
         self._is_in_head = True
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request at all."""
         self._refuse(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
+
+    def _is_answered(self) -> bool:
+        cycle: Any = self.cycle
+        return cycle is not None and cycle.response_complete
 
     def _expect_a_request(self) -> None:
         if self._deadline is None:

@@ -51,6 +51,7 @@ def enveloped(app: ASGIApp) -> ASGIApp:
 
         # What can be read can be asked about: the same answer, without its body.
         asked = cast(Scope, {**scope, "method": "GET"}) if is_head else scope
+        scope["state"]["is_head"] = is_head
         await app(asked, receive, answer)
 
     return handle

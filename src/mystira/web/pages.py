@@ -1,9 +1,11 @@
 """Pages: Jinja templates with autoescape, a content security policy with nonces."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, cast
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from litestar import Request, Response
@@ -16,6 +18,9 @@ from mystira.web.files import StaticFile
 HERE = Path(__file__).parent
 
 _markdown = MarkdownIt("commonmark", {"html": False}).disable(["link", "image", "autolink", "html_inline"])
+
+
+_UPLOADED = re.compile(r"[a-z0-9][a-z0-9_.-]{0,120}\.(png|jpe?g|webp|gif)")
 
 
 class Place(NamedTuple):
@@ -53,7 +58,12 @@ class Pages:
         return f"/static/{name}?v={self._files[name].version}"
 
     def _picture(self, name: str | None, instead: str) -> str:
-        """Return the address of a picture that an author names, or of another where there is no such picture."""
+        """Return the address of a picture that an author names, or of another where there is no such picture.
+
+        Whether a picture was uploaded is known where it is sent from, so that address names the other one as well.
+        """
+        if name is not None and name not in self._files and _UPLOADED.fullmatch(name):
+            return f"/media/{name}?instead={quote(instead)}"
         return self._static(name if name is not None and name in self._files else instead)
 
     def _media(self, name: str | None) -> str | None:

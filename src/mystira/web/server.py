@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from mystira.polyglot.problem import Kind, Problem
 from mystira.web.connections import BoundedConnection
+from mystira.web.uploads import allowances
 
 GRACE_S = 5
 
@@ -52,9 +53,10 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Litestar, proxies: Sequence[str] = ()) -> None:
         """`proxies` are the only ones whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+        connection = type("Connection", (BoundedConnection,), {"allowances": allowances(app)})
         config = uvicorn.Config(
             cast(Any, app),
-            http=BoundedConnection,
+            http=cast(Any, connection),
             ws="none",
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),

@@ -214,7 +214,7 @@ async def _form(
         wrong={one.field: one.message for one in reversed(wrong)},
         refused=refused,
         choices=await views.choices(work, kind),
-        media=sorted(content.media_ids()),
+        media=sorted(await content.media_ids(work)),
         pictures={id: image.media for id, image in (await views.badge_pictures(work)).items()},
         uses=await views.uses(work, kind, id, uses) if entity is not None and not kind.only else (),
     )

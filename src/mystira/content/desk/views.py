@@ -158,7 +158,7 @@ async def badge_pictures(work: Work) -> dict[str, BadgeImage]:
 
 
 async def _missing(work: Work) -> list[Attention]:
-    known = content.media_ids()
+    known = await content.media_ids(work)
     return [
         Attention(says=f"The {kind.one} {item.id} names {id}, which is not uploaded.", path=_path(kind.noun, item.id))
         for kind in KINDS.values()

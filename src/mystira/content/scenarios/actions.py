@@ -154,7 +154,7 @@ async def scenario_of(work: Work, scenario_id: str) -> Scenario:
 
 async def checked_document(work: Work, told: dict[str, Any], *, is_draft: bool = False) -> Checked:
     """Check a story's plain values against the vocabulary and the media of now."""
-    return check(node_of(told), await vocabulary(work), media=media_ids(), is_draft=is_draft)
+    return check(node_of(told), await vocabulary(work), media=await media_ids(work), is_draft=is_draft)
 
 
 async def _step(

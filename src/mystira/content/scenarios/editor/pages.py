@@ -240,7 +240,7 @@ async def _shown(
         characters=[(one["id"], one["name"]) for one in told.get("characters", ())],
         is_gone=is_gone,
         words=vocabulary.words,
-        media=sorted(content.media_ids()),
+        media=sorted(await content.media_ids(work)),
         version=work.version_of(scenario).packed,
     )
 

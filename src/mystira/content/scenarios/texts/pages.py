@@ -50,7 +50,7 @@ async def save_text(request: Request[Any, Any, Any], scenario_id: FromPath[str])
     form = await read_form(request, TextForm, bytes_max=FORM_BYTES_MAX)
     works, who = cast(Works, request.app.state.works), await staff(request)
     work = works.open()
-    told = context(await content.vocabulary(work), media=content.media_ids(), is_draft=True)
+    told = context(await content.vocabulary(work), media=await content.media_ids(work), is_draft=True)
     readers = cast(Readers, request.app.state.readers)
     checked = await check_scenario(readers, form.text.encode(), told)
     if checked.content is None:

@@ -1,0 +1,165 @@
+"""Takes files in: one, many or a ZIP; each is cleaned in a process apart, kept by its hash, and noted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, ParamSpec, TypeVar
+
+import msgspec
+
+from mystira.content.media.actions.assets import keep_medium
+from mystira.content.media.model.asset import MediaAsset, Told, home_of, id_of
+from mystira.content.media.ports import MediaShelf
+from mystira.content.media.problems import MediaStoreDown, NoRoomForMedia
+from mystira.mediafiles.forms import Cleaned, Task
+from mystira.mediafiles.kept import StoreDown
+from mystira.polyglot.problem import Problem
+from mystira.polyglot.work import Works
+from mystira.textfiles.reading import Refused
+from mystira.textfiles.zips import MAGIC, ZipEntry, ZipLimits, read_directory, unpack
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ZIP_ENTRIES_MAX, ZIP_BYTES_MAX = 5_000, 4_000_000_000
+
+State = Literal["added", "replaced", "known", "refused"]
+
+
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that has arrived: where it is, what its sender calls it, who sends it and why."""
+
+    path: Path
+    name: str
+    by: str
+    why: str = ""
+    replace: bool = False
+    told: Told = Told()
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one file. A refused one has a code that is stable, and a sentence that says what to do."""
+
+    file: str
+    state: State
+    media_id: str = ""
+    media_type: str = ""
+    code: str = ""
+    message: str = ""
+
+
+async def take_in(works: Works, shelf: MediaShelf, incoming: Incoming) -> AsyncIterator[Outcome]:
+    """Take in a file, or every file of a ZIP, and tell of each what became of it; one refusal stops no other file."""
+    if not await _is_zip(incoming.path):
+        yield await take_one(works, shelf, incoming)
+        return
+    try:
+        limits = ZipLimits(entries=ZIP_ENTRIES_MAX, bytes=ZIP_BYTES_MAX)
+        entries = await _apart(_directory_of, incoming.path, limits)
+    except Refused as refused:
+        yield _refused(incoming.name, refused.why.code, refused.why.message)
+        return
+    for entry in entries:
+        with scratch(shelf) as folder:
+            yield await _take_entry(works, shelf, incoming, entry, folder / "unpacked")
+
+
+async def take_one(works: Works, shelf: MediaShelf, incoming: Incoming) -> Outcome:
+    """Take in one file, which is no ZIP."""
+    try:
+        with scratch(shelf) as folder:
+            cleaned = await clean(shelf, incoming, folder)
+            media_id = id_of(incoming.name, cleaned.ending)
+            await _keep_blobs(shelf, cleaned, folder)
+        asset, state = await works.run(
+            keep_medium,
+            media_id=media_id,
+            cleaned=cleaned,
+            told=incoming.told,
+            replace=incoming.replace,
+            by=incoming.by,
+            why=incoming.why,
+        )
+    except Refused as refused:
+        return _refused(incoming.name, refused.why.code, refused.why.message)
+    except Problem as problem:
+        return _refused(incoming.name, problem.code, problem.message)
+    return _taken(incoming.name, asset, state)
+
+
+async def clean(shelf: MediaShelf, incoming: Incoming, folder: Path) -> Cleaned:
+    """Clean a file into `folder` as `clean` and `thumbnail`; Refused says what is wrong with it."""
+    task = Task(
+        source=str(incoming.path),
+        name=incoming.name,
+        target=str(folder / "clean"),
+        thumbnail=str(folder / "thumbnail"),
+        limits=shelf.limits,
+    )
+    return msgspec.msgpack.decode(await shelf.cleaners.read(msgspec.msgpack.encode(task), b""), type=Cleaned)
+
+
+@contextmanager
+def scratch(shelf: MediaShelf) -> Generator[Path]:
+    """A folder for files on their way, gone afterwards; NoRoomForMedia when the disk is full."""
+    try:
+        shelf.scratch.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix="upload-", dir=shelf.scratch) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise NoRoomForMedia from error
+
+
+async def _keep_blobs(shelf: MediaShelf, cleaned: Cleaned, folder: Path) -> None:
+    # Always written, even where it is there already: the sweeper removes nothing that is new.
+    try:
+        await shelf.store.put(home_of(cleaned.media_type), cleaned.hash, folder / "clean")
+        if cleaned.thumbnail:
+            await shelf.store.put("hot", cleaned.thumbnail, folder / "thumbnail")
+    except StoreDown as down:
+        raise MediaStoreDown(reason=str(down)) from down
+
+
+async def _take_entry(works: Works, shelf: MediaShelf, incoming: Incoming, entry: ZipEntry, unpacked: Path) -> Outcome:
+    if entry.size > shelf.limits.bytes_most:
+        most = shelf.limits.bytes_most // 1_000_000
+        return _refused(entry.name, "too_heavy", f"This file is larger than {most} MB. Make it smaller.")
+    try:
+        await _apart(_unpack, incoming.path, entry, unpacked)
+    except Refused as refused:
+        return _refused(entry.name, refused.why.code, refused.why.message)
+    one = msgspec.structs.replace(incoming, path=unpacked, name=entry.name)
+    return await take_one(works, shelf, one)
+
+
+async def _is_zip(path: Path) -> bool:
+    def begins_so() -> bool:
+        with path.open("rb") as opened:
+            # An empty archive begins with its end.
+            return opened.read(4) in (MAGIC, b"PK\x05\x06")
+
+    return await asyncio.to_thread(begins_so)
+
+
+def _directory_of(path: Path, limits: ZipLimits) -> list[ZipEntry]:
+    with path.open("rb") as source:
+        return read_directory(source, limits)
+
+
+def _unpack(path: Path, entry: ZipEntry, target: Path) -> None:
+    with path.open("rb") as source:
+        unpack(source, entry, target)
+
+
+async def _apart(do: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    return await asyncio.to_thread(do, *given, **named)
+
+
+def _taken(file: str, asset: MediaAsset, state: str) -> Outcome:
+    return Outcome(file=file, state=msgspec.convert(state, State), media_id=asset.id, media_type=asset.media_type)
+
+
+def _refused(file: str, code: str, message: str) -> Outcome:
+    return Outcome(file=file, state="refused", code=code, message=message)

@@ -1,0 +1,1 @@
+"""What media are, and the rules for their names, their homes and who may see them."""

@@ -1,0 +1,1 @@
+"""Media: strangers' files, their four homes, and how they are sent."""
