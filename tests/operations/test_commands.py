@@ -207,3 +207,18 @@ async def test_the_admin_api_describes_itself_and_the_players_document_knows_not
     assert "/admin/api/commands" in document["paths"]
     verbs = (await desk.client.get("/admin/api/verbs")).json()
     assert {"start", "cutover", "discard"} <= {verb["verb"] for verb in verbs}
+
+
+async def test_a_command_that_nobody_works_on_says_what_to_do(desk: Desk) -> None:
+    await desk.sign_in()
+    asked = (await desk.ask("start")).json()
+    path = f"/admin/commands/{asked['id']}"
+    assert "No worker has taken this up" not in (await desk.client.get(path)).text
+    works = desk.platform.works
+    clock = works.clock
+    works.clock = lambda: clock() + timedelta(seconds=11)
+    assert "Where none runs, start one: mystira run worker" in (await desk.client.get(path)).text
+    await works.run(asking.take_up, command_id=asked["id"], worker="dead")
+    assert "mystira run worker" not in (await desk.client.get(path)).text
+    works.clock = lambda: clock() + timedelta(seconds=60)
+    assert "Its worker has ended" in (await desk.client.get(path)).text

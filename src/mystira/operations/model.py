@@ -10,6 +10,7 @@ from mystira.polyglot.entity import Entity
 WHY_LENGTH_MAX = 500
 LEASE = timedelta(seconds=30)
 TRIES_MAX = 5
+PATIENCE = timedelta(seconds=10)
 
 
 class CommandState(StrEnum):
@@ -60,10 +61,21 @@ class Command(Entity, frozen=True, kw_only=True):
             return True
         return self.state is CommandState.RUNNING and (self.leased_until is None or self.leased_until <= now)
 
+    def left_alone(self, now: datetime) -> str:
+        """Return what to do where nobody works on it though somebody should; empty while all is well."""
+        if self.state is CommandState.ASKED and now - self.asked_at > PATIENCE:
+            return "No worker has taken this up yet. Where none runs, start one: mystira run worker"
+        if self.state is CommandState.RUNNING and self.is_due(now):
+            return (
+                "Its worker has ended, and the next one begins it anew. Where none runs, start one: mystira run worker"
+            )
+        return ""
+
     def taken_up(self, worker: str, now: datetime) -> "Command":
         """Return it as this worker carries it out; one whose workers keep dying is given up."""
         if self.tries >= TRIES_MAX:
-            return self.ended(CommandState.FAILED, f"{self.tries} workers ended in the middle of it.", {}, now)
+            given_up = f"{self.tries} workers ended in the middle of it. Their logs tell why; mend that, then ask anew."
+            return self.ended(CommandState.FAILED, given_up, {}, now)
         return self.evolve(
             state=CommandState.RUNNING,
             worker=worker,

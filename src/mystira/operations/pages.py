@@ -72,21 +72,22 @@ async def ask(request: Request[Any, Any, Any]) -> Redirect:
 @get(f"{ADMIN}/commands/{{command_id:str}}", opt=allow("viewer", page=True), include_in_schema=False)
 async def command_page(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Response[bytes]:
     """Show how far a command is, or what came of it; or what somebody did themselves, which is no verb."""
-    work = cast(Works, request.app.state.works).open()
-    command = await views.command(work, command_id)
-    return page(request, "operations/command.html", command=command, verb=VERBS.get(command.verb))
+    told = await _command(cast(Works, request.app.state.works), command_id)
+    return page(request, "operations/command.html", verb=VERBS.get(told["command"].verb), **told)
 
 
 @get(f"{ADMIN}/commands/{{command_id:str}}/live", opt=allow("viewer", page=True), include_in_schema=False)
 async def live_command(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Stream:
     """Show how far a command is, as it goes on."""
     works = cast(Works, request.app.state.works)
+    await _command(works, command_id)
+    return await live(request, "operations/_command.html", lambda: _command(works, command_id), every_s=0.5)
 
-    async def look() -> dict[str, Any]:
-        return {"command": await views.command(works.open(), command_id)}
 
-    await look()
-    return await live(request, "operations/_command.html", look, every_s=0.5)
+async def _command(works: Works, command_id: str) -> dict[str, Any]:
+    work = works.open()
+    command = await views.command(work, command_id)
+    return {"command": command, "left_alone": command.left_alone(work.now)}
 
 
 HANDLERS = (first_page, audit_page, ask, command_page, live_command)

@@ -7,6 +7,7 @@ as every candidate is. How far it has come is kept in its report, so that anothe
 Of several workers one scrubs a collection, under a lease that it renews with every page.
 """
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -38,7 +39,10 @@ from mystira.polyglot.verify import (
 
 log = structlog.get_logger(__name__)
 
-LEASE_S = 300.0
+LEASE_S = 20.0
+"""After so long a worker that fell silent is taken for dead, and another one goes on with what it left."""
+
+RENEW_S = LEASE_S / 4
 PACE = 50.0
 
 
@@ -63,10 +67,13 @@ async def scrub(
     ScrubRunning while another worker does the same.
     """
     await _lease(r, collection)
+    renewing = asyncio.create_task(_renew(r, collection))
     try:
         return await _scrub(r, collection, actor, why, scrutiny or Scrutiny())
     finally:
-        with suppress(StoreError):
+        renewing.cancel()
+        await asyncio.gather(renewing, return_exceptions=True)
+        with suppress(StoreError, ScrubRunning):
             await _lease(r, collection, 0.0)
 
 
@@ -91,6 +98,14 @@ async def _is_due(r: Replication, collection: Collection[Any], every_s: float) -
             # One that a dead worker left is gone on with, however young it is.
             return report.finished_at is None or (r.clock() - report.started_at).total_seconds() >= every_s
     return True
+
+
+async def _renew(r: Replication, collection: Collection[Any]) -> None:
+    """Keep the lease while a page, a rest or a recount takes longer than it; a lost one ends the scrub's next page."""
+    while True:
+        await asyncio.sleep(RENEW_S)
+        with suppress(StoreError, ScrubRunning):
+            await _lease(r, collection)
 
 
 async def _lease(r: Replication, collection: Collection[Any], lease_s: float = LEASE_S) -> None:
