@@ -1,5 +1,6 @@
 """What every journal promises about what does not fit: parked alone, tried again, found by filter."""
 
+from collections import Counter
 from datetime import timedelta
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 from mystira.polyglot.control import Control
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import from_document
-from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, RelationalStore, place_of
+from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterGroup, LetterKind, RelationalStore, place_of
 from mystira.polyglot.store import Key, Record, Unreadable
 from tests.contracts.journals import DUAL, LATER, NOW, begin, brief, counts, letters, merge, step
 from tests.contracts.sample import BRIEFS, TICKETS, Ticket, record_of
@@ -216,17 +217,30 @@ async def test_pages_of_letters_neither_overlap_nor_leave_gaps(relational: Relat
     assert await letters(relational, newest_first=True, after=place_of(seen[9])) == seen[8::-1]
 
 
-async def test_many_letters_are_parked_or_dropped_at_once_and_those_that_had_gone_are_not_counted(
-    relational: RelationalStore,
-) -> None:
+async def test_chosen_letters_are_parked_or_dropped_where_they_lie(relational: RelationalStore) -> None:
     for letter in FOUR.values():
         await relational.journal.letter_put(letter)
-    gone = a_letter(stamp=Stamp(0, 9))
-    assert await relational.journal.letters_park([FOUR["relay"], FOUR["merge"], gone]) == 2
-    assert {letter.kind for letter in await letters(relational, parked=True)} == {LetterKind.RELAY, LetterKind.MERGE}
-    assert await relational.journal.letters_drop([FOUR["relay"], FOUR["other"], gone]) == 2
-    assert [letter.kind for letter in await letters(relational)] == [LetterKind.MERGE, LetterKind.RELAY]
-    assert (await relational.journal.letters_drop([]), await relational.journal.letters_park([])) == (0, 0)
+    journal = relational.journal
+    was_retrying = Counter(letter.collection for letter in await letters(relational, parked=False))
+    assert was_retrying
+    assert await journal.letters_park(LetterFilter(kind=LetterKind.UNREADABLE)) == {}
+    assert await journal.letters_park(LetterFilter()) == was_retrying
+    assert (await letters(relational, parked=False), await journal.letters_park(LetterFilter())) == ([], {})
+    assert await journal.letters_drop(LetterFilter(collection="Others")) == {"Others": 1}
+    assert "Others" not in {letter.collection for letter in await letters(relational)}
+
+
+async def test_so_many_of_the_oldest_are_dropped_and_nothing_beyond_a_place(relational: RelationalStore) -> None:
+    kept = [a_letter(key=Key("a", f"{at:02}"), created_at=NOW + timedelta(seconds=at)) for at in range(8)]
+    for letter in reversed(kept):
+        await relational.journal.letter_put(letter)
+    through = place_of(kept[5])
+    journal = relational.journal
+    assert await letters(relational, through=through, after=place_of(kept[3])) == kept[4:6]
+    assert await journal.letters_drop(LetterFilter(limit=2, through=through)) == {BRIEFS.name: 2}
+    assert await letters(relational) == kept[2:]
+    assert await journal.letters_drop(LetterFilter(through=through)) == {BRIEFS.name: 4}
+    assert await letters(relational) == kept[6:]
 
 
 async def test_chosen_letters_are_counted_by_collection(relational: RelationalStore) -> None:
@@ -234,3 +248,12 @@ async def test_chosen_letters_are_counted_by_collection(relational: RelationalSt
         await relational.journal.letter_put(letter)
     assert await relational.journal.letters_count(LetterFilter(limit=1)) == {BRIEFS.name: 3, "Others": 1}
     assert await relational.journal.letters_count(LetterFilter(parked=True)) == {BRIEFS.name: 1}
+
+
+async def test_a_tally_tells_collections_kinds_and_states_apart(relational: RelationalStore) -> None:
+    assert await relational.journal.letters_tally() == {}
+    for letter in FOUR.values():
+        await relational.journal.letter_put(letter)
+    tally = await relational.journal.letters_tally()
+    held = FOUR.values()
+    assert tally == Counter(LetterGroup(one.collection, one.kind, one.next_try_at is None) for one in held)

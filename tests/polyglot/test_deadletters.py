@@ -213,23 +213,31 @@ async def many(rig: Rig, count: int) -> None:
 
 MANY = """
 INSERT INTO polyglot.dead_letters
-SELECT $2, 'p' || n, 'i' || n, 'conflict', n, '', '{}', '{}', '', 1, NULL, $3::timestamptz + n % 7 * interval '1 s'
+SELECT $2, 'p' || n, 'i' || n, 'conflict', n, '', '{}', '{}', '', 1, $3::timestamptz + interval '1 day',
+  $3 + n % 7 * interval '1 s'
 FROM generate_series(1, $1) AS n
 """
 
 
-async def test_a_clean_up_takes_every_letter_there_was_in_batches_and_tells_how_far_it_is(rig: Rig, a: Process) -> None:
+async def test_a_clean_up_takes_every_letter_there_was_in_batches_and_tells_how_far_it_is(
+    rig: Rig, a: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await discard(a.r, ALL, **SOMEBODY)
     await many(rig, 1_050)
+    monkeypatch.setattr("mystira.polyglot.deadletters.SWEPT_AT_ONCE", 200)
     sizes: list[int] = []
 
     parking = asyncio.create_task(park(a.r, ALL, **SOMEBODY, told=sizes.append))
     while not sizes:
         await asyncio.sleep(0)
     # What comes in meanwhile was chosen by nobody.
-    fresh = DeadLetter(collection=SEATS.name, key=Key("f", "f"), kind=LetterKind.CONFLICT, stamp=Stamp(0, 1))
+    later = real_clock() + timedelta(days=1)
+    fresh = DeadLetter(
+        collection=SEATS.name, key=Key("f", "f"), kind=LetterKind.CONFLICT, stamp=Stamp(0, 1), next_try_at=later
+    )
     await rig.postgres.journal.letter_put(fresh)
     assert await parking == 1_050
+    assert [letter.key.id for letter in await rig.postgres.journal.letters(LetterFilter(parked=False))] == ["f"]
     assert await discard(a.r, LetterFilter(limit=250), **SOMEBODY) == 250
     assert await discard(a.r, ALL, **SOMEBODY) == 801
     assert await letters(rig) == []
@@ -238,9 +246,12 @@ async def test_a_clean_up_takes_every_letter_there_was_in_batches_and_tells_how_
     assert told == ["discard 801 dead letters", "discard 250 dead letters", "park 1050 dead letters"]
 
 
-async def test_a_clean_up_that_is_stopped_has_on_record_what_it_did(rig: Rig, a: Process) -> None:
+async def test_a_clean_up_that_is_stopped_has_on_record_what_it_did(
+    rig: Rig, a: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await discard(a.r, ALL, **SOMEBODY)
     await many(rig, 500)
+    monkeypatch.setattr("mystira.polyglot.deadletters.SWEPT_AT_ONCE", 200)
 
     def stop(done: int) -> None:
         raise KeyboardInterrupt

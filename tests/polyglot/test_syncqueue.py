@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from mystira.polyglot.deadletters import park
+from mystira.polyglot.journal import LetterFilter
 from mystira.polyglot.phases import Leader
-from mystira.polyglot.syncqueue import sync_queue
+from mystira.polyglot.syncqueue import letters_of, sync_queue
 from tests.polyglot.counting import COUNTERS, SEATS, Counter, Rig, raise_counter
-from tests.polyglot.moving import DUAL, REVERSED, Process, real_clock
+from tests.polyglot.moving import DUAL, REVERSED, SOMEBODY, Process, real_clock
 from tests.polyglot.test_deadletters import sit
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +33,7 @@ async def a(rig: Rig) -> Process:
 async def test_nothing_waits_where_everything_arrived(a: Process) -> None:
     queue = await sync_queue(a.r, COUNTERS)
     assert (queue.leader, queue.changes_behind, queue.seconds_behind) == (Leader.DOCUMENTS, 0, 0.0)
-    assert (queue.relay_waiting, queue.retrying, queue.dead) == (0, (), ())
+    assert queue.relay_waiting == 0
 
 
 async def test_where_documents_lead_the_waiting_changes_are_counted_and_the_time_is_an_estimate(a: Process) -> None:
@@ -76,10 +78,10 @@ async def test_what_is_tried_again_and_what_waits_for_a_person_stand_apart(rig: 
     await sit(process, b="1")
     while await process.follower.step():
         continue
-    queue = await sync_queue(process.r, SEATS)
-    (letter,) = queue.retrying
-    assert (letter.key.id, letter.attempts >= 1, "unique" in letter.error, queue.dead) == ("b", True, True, ())
-    assert letter.next_try_at is not None and letter.next_try_at > real_clock() - timedelta(seconds=5)
+    assert letters_of(await process.r.journal.letters_tally(), SEATS.name) == (1, 0)
+    assert await park(process.r, LetterFilter(collection=SEATS.name), **SOMEBODY) == 1
+    assert letters_of(await process.r.journal.letters_tally(), SEATS.name) == (0, 1)
+    assert letters_of(await process.r.journal.letters_tally(), COUNTERS.name) == (0, 0)
 
 
 async def test_looking_changes_nothing(rig: Rig, a: Process) -> None:

@@ -42,7 +42,7 @@ async def _lag(r: Replication) -> Finding:
     late: list[str] = []
     waiting = 0
     for collection in r.catalog:
-        queue = await sync_queue(r, collection, letters=1)
+        queue = await sync_queue(r, collection)
         waiting += queue.changes_behind + queue.relay_waiting
         if queue.changes_behind and queue.seconds_behind > BEHIND_S:
             late.append(f"{collection.name} ({queue.seconds_behind:.0f} s)")

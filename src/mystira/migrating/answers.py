@@ -66,7 +66,7 @@ class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where one collection stands.
 
     `copy` is none, filling or whole. `pending` changes wait to be carried over, the oldest for `behind_s` seconds (an
-    estimate); `pending_at_least` and `letters_at_least` say that there are more than were counted.
+    estimate); `pending_at_least` says that there are more than were counted.
     """
 
     collection: str
@@ -84,7 +84,6 @@ class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     behind_s: float
     retrying: int
     dead: int
-    letters_at_least: bool
     shadow: ShadowCounts
     backfill: backfill.Progress | None
     verification: Run | None

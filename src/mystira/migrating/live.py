@@ -96,7 +96,7 @@ async def carried(place: Place, collection: Collection[Any], patience_s: float |
     most = 1
 
     async def left() -> int:
-        return waiting(await sync_queue(place.r, collection, letters=1))
+        return waiting(await sync_queue(place.r, collection))
 
     async def look() -> Mark:
         nonlocal most

@@ -57,7 +57,6 @@ def drawn_status(found: Status, width: int) -> RenderableType:
 
 
 def _line(one: CollectionStatus, at: datetime, *, narrow: bool) -> dict[str, RenderableType]:
-    more = "+" if one.letters_at_least else ""
     is_open = one.state is State.OPEN
     return {
         "Collection": one.collection,
@@ -66,8 +65,8 @@ def _line(one: CollectionStatus, at: datetime, *, narrow: bool) -> dict[str, Ren
         "Copy": copy_of(one),
         "Behind": behind(one),
         "Pending": f"{one.pending}{'+' if one.pending_at_least else ''}",
-        "Retrying": Text(f"{one.retrying}{more}", "yellow" if one.retrying else ""),
-        "Dead": Text(f"{one.dead}{more}", "red" if one.dead else ""),
+        "Retrying": Text(str(one.retrying), "yellow" if one.retrying else ""),
+        "Dead": Text(str(one.dead), "red" if one.dead else ""),
         "Verified": verified(one.verification, at, short=narrow),
         "Certificates": str(one.certificates),
     }

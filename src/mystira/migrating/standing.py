@@ -11,23 +11,25 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.reports import Report
-from mystira.polyglot.syncqueue import SyncQueue, sync_queue
+from mystira.polyglot.syncqueue import LettersOf, SyncQueue, letters_of, sync_queue
 from mystira.polyglot.transition import FLIP
 
-LETTERS_COUNTED = 1_000
 FLIPS_COUNTED = 1_000
 SHADOW_HOURS = 24.0
 
 
 async def status(r: Replication, collections: Sequence[Collection[Any]]) -> Status:
     """Look at these collections, one after the other."""
-    return Status(at=r.clock(), collections=tuple([await status_of(r, one) for one in collections]))
+    tally = await r.journal.letters_tally()
+    found = [await status_of(r, one, letters_of(tally, one.name)) for one in collections]
+    return Status(at=r.clock(), collections=tuple(found))
 
 
-async def status_of(r: Replication, collection: Collection[Any]) -> CollectionStatus:
-    """Look at everything there is to know of one collection."""
+async def status_of(r: Replication, collection: Collection[Any], letters: LettersOf | None = None) -> CollectionStatus:
+    """Look at everything there is to know of one collection; its letters are counted unless they were."""
     row = await r.row(collection)
-    queue = await sync_queue(r, collection, letters=LETTERS_COUNTED)
+    queue = await sync_queue(r, collection)
+    letters = letters or letters_of(await r.journal.letters_tally(), collection.name)
     job = await r.journal.backfill(collection.name)
     last = await last_run(r, collection)
     flips = await r.journal.history(collection.name, FLIPS_COUNTED, FLIP)
@@ -45,9 +47,8 @@ async def status_of(r: Replication, collection: Collection[Any]) -> CollectionSt
         pending=waiting(queue),
         pending_at_least=any(lag.at_least for lag in queue.ranges),
         behind_s=queue.seconds_behind if queue.changes_behind else 0.0,
-        retrying=len(queue.retrying) + queue.relay_retrying,
-        dead=len(queue.dead),
-        letters_at_least=LETTERS_COUNTED in (len(queue.retrying), len(queue.dead)),
+        retrying=letters.retrying + queue.relay_retrying,
+        dead=letters.parked,
         shadow=await _shadow(r, row),
         backfill=None if job is None else await backfill.progress(r, collection),
         verification=last,

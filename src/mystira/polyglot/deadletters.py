@@ -1,7 +1,8 @@
 """What could not be carried over: tried again, looked at, replayed, parked or discarded by a person."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from mystira.polyglot.store import Record
 
 MERGEABLE = (LetterKind.MERGE, LetterKind.UNREADABLE, LetterKind.DIVERGENT)
 RETRIES_AT_ONCE = 100
+SWEPT_AT_ONCE = 5_000
 AGAIN_S = 30.0
 
 Told = Callable[[int], None]
@@ -74,17 +76,34 @@ async def replay(r: Replication, which: LetterFilter, *, actor: str, why: str, t
 
 
 async def park(r: Replication, which: LetterFilter, *, actor: str, why: str, told: Told = lambda done: None) -> int:
-    """Let nobody try the chosen letters by itself any more; return how many there were."""
-    return await _in_batches(
-        r, which, lambda _, letters: r.journal.letters_park(letters), _Line("park", actor, why), told
-    )
+    """Let nobody try the chosen letters by itself any more; return how many somebody would have tried."""
+    return await _sweep(r, which, r.journal.letters_park, _Line("park", actor, why), told)
 
 
 async def discard(r: Replication, which: LetterFilter, *, actor: str, why: str, told: Told = lambda done: None) -> int:
     """Give the chosen letters up for good; return how many there were. Their payload is lost."""
-    return await _in_batches(
-        r, which, lambda _, letters: r.journal.letters_drop(letters), _Line("discard", actor, why), told
-    )
+    return await _sweep(r, which, r.journal.letters_drop, _Line("discard", actor, why), told)
+
+
+async def _sweep(
+    r: Replication,
+    which: LetterFilter,
+    act: Callable[[LetterFilter], Awaitable[Mapping[str, int]]],
+    line: _Line,
+    told: Told,
+) -> int:
+    """Act on the chosen letters that are there by now, many at once: the store chooses them itself, unread."""
+    done: Counter[str] = Counter()
+    which = await _as_of_now(r, which)
+    async with _on_record(r, done, line):
+        while which.through is not None and (which.limit is None or done.total() < which.limit):
+            left = SWEPT_AT_ONCE if which.limit is None else which.limit - done.total()
+            acted_on = await act(msgspec.structs.replace(which, limit=min(left, SWEPT_AT_ONCE)))
+            if not acted_on:
+                break
+            done.update(acted_on)
+            told(done.total())
+    return done.total()
 
 
 async def _in_batches(
@@ -95,27 +114,38 @@ async def _in_batches(
     told: Told,
 ) -> int:
     """Do something with the chosen letters that are there by now, page by page; return the sum of what it returns."""
-    newest = await r.journal.letters(msgspec.structs.replace(which, newest_first=True, limit=1))
     done: Counter[str] = Counter()
     total = 0
-    try:
-        while newest and (which.limit is None or done.total() < which.limit):
+    which = await _as_of_now(r, which)
+    async with _on_record(r, done, line):
+        while which.through is not None and (which.limit is None or done.total() < which.limit):
             left = LETTERS_AT_ONCE if which.limit is None else which.limit - done.total()
             page = msgspec.structs.replace(which, limit=min(left, LETTERS_AT_ONCE))
-            # What is refused anew meanwhile stands at the end, and nobody has chosen it.
-            letters = [one for one in await r.journal.letters(page) if place_of(one) <= place_of(newest[0])]
+            letters = await r.journal.letters(page)
             if not letters:
                 break
             total += await do(page, letters)
             done.update(letter.collection for letter in letters)
             which = msgspec.structs.replace(which, after=place_of(letters[-1]))
             told(done.total())
+    return total
+
+
+async def _as_of_now(r: Replication, which: LetterFilter) -> LetterFilter:
+    """Leave out what is refused from now on, for nobody has chosen it; without a `through` there is nothing at all."""
+    newest = await r.journal.letters(msgspec.structs.replace(which, newest_first=True, limit=1))
+    return msgspec.structs.replace(which, through=place_of(newest[0]) if newest else None)
+
+
+@asynccontextmanager
+async def _on_record(r: Replication, done: Counter[str], line: _Line) -> AsyncGenerator[None]:
+    """Note at the end how much was done of each collection; what was done before a failure is on record as well."""
+    try:
+        yield
     finally:
-        # What was done before a failure is on record as well.
         for name, count in sorted(done.items()):
             verb = f"{line.verb} {count} dead letters"
             await r.journal.note(Change(collection=name, verb=verb, actor=line.actor, why=line.why, at=r.clock()))
-    return total
 
 
 def _by_collection(letters: Sequence[DeadLetter]) -> dict[str, list[DeadLetter]]:

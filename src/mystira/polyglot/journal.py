@@ -90,7 +90,7 @@ class LetterPlace(NamedTuple):
 class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Chooses dead letters; None means any; of `error` a part is enough.
 
-    `after` leaves out everything up to that place, in the order asked for.
+    `after` leaves out everything up to that place, in the order asked for; `through` what came later than its place.
     Without a `limit`, whoever reads gets LETTERS_AT_ONCE of them, and a verb takes them all, page by page.
     """
 
@@ -103,7 +103,16 @@ class LetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     newest_first: bool = False
     after: LetterPlace | None = None
+    through: LetterPlace | None = None
     limit: int | None = None
+
+
+class LetterGroup(NamedTuple):
+    """What a tally of letters tells apart; `parked`: they wait for a person."""
+
+    collection: str
+    kind: LetterKind
+    parked: bool
 
 
 class Journal(Protocol):
@@ -283,16 +292,20 @@ class Journal(Protocol):
         """Forget a dead letter; False when it had gone already."""
         ...
 
-    async def letters_park(self, these: Sequence[DeadLetter]) -> int:
-        """Let nobody try these by itself any more; return how many of them are still there."""
+    async def letters_park(self, which: LetterFilter) -> Mapping[str, int]:
+        """Let nobody try the chosen ones by itself any more; return how many that changed, by collection."""
         ...
 
-    async def letters_drop(self, these: Sequence[DeadLetter]) -> int:
-        """Forget these; return how many of them were still there."""
+    async def letters_drop(self, which: LetterFilter) -> Mapping[str, int]:
+        """Forget the chosen ones, the oldest first; return how many there were, by collection."""
         ...
 
     async def letters_count(self, which: LetterFilter) -> Mapping[str, int]:
         """Count the chosen letters by collection; `limit` plays no part."""
+        ...
+
+    async def letters_tally(self) -> Mapping[LetterGroup, int]:
+        """Count all letters at once: what who watches needs again and again."""
         ...
 
     async def backfill(self, name: str) -> Backfill | None:

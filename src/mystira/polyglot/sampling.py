@@ -1,6 +1,6 @@
 """Looks at what waits between the stores now and then, and keeps it as gauges; who scrapes costs the stores nothing."""
 
-from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,12 +8,13 @@ from mystira.polyglot import measures
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State, first_control
 from mystira.polyglot.differences import DifferenceClass
-from mystira.polyglot.journal import LetterFilter, LetterKind, Pending
+from mystira.polyglot.journal import LetterGroup, Pending
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.positions import RangePosition, Stream
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.shadow import Shadows
 from mystira.polyglot.store import Store, StoreError
+from mystira.polyglot.syncqueue import LettersOf, letters_of
 from mystira.polyglot.transition import FLIP
 
 LOOK_AHEAD = 100
@@ -29,13 +30,6 @@ class Behind(NamedTuple):
 
     changes: int
     seconds: float
-
-
-class Letters(NamedTuple):
-    """How many letters of a collection are tried again by themselves, and how many wait for a person."""
-
-    retrying: int
-    dead: int
 
 
 class Reading(NamedTuple):
@@ -67,37 +61,25 @@ class Sampler:
         if relational_is_up:
             _tell_outbox(await r.journal.pending(), r.clock())
             controls = {control.id: control for control in await r.journal.controls()}
-            dead = await self._tell_letters()
-            retrying = await r.journal.letters_count(LetterFilter(parked=False))
+            tally = await r.journal.letters_tally()
+            _tell_letters(tally)
             for collection in r.catalog:
                 control = controls.get(collection.name) or first_control(collection)
                 _tell_control(control, r.clock())
                 await self._tell_runs(collection)
                 if documents_are_up:
-                    letters = Letters(retrying.get(collection.name, 0), dead[collection.name])
-                    await self._tell_lag(collection, control, letters)
+                    await self._tell_lag(collection, control, letters_of(tally, collection.name))
         measures.SAMPLED.set(r.clock().timestamp())
         return 0
 
-    async def _tell_letters(self) -> Counter[str]:
-        """Return how many letters of each collection wait for a person."""
-        counts = {
-            kind: await self._r.journal.letters_count(LetterFilter(parked=True, kind=kind)) for kind in LetterKind
-        }
-        measures.DEAD_LETTERS.clear()
-        for kind, of_kind in counts.items():
-            for name, count in of_kind.items():
-                measures.DEAD_LETTERS.set(count, name, kind)
-        return sum((Counter(of_kind) for of_kind in counts.values()), Counter[str]())
-
-    async def _tell_lag(self, collection: Collection[Any], control: Control, letters: Letters) -> None:
+    async def _tell_lag(self, collection: Collection[Any], control: Control, letters: LettersOf) -> None:
         name, relay = collection.name, NOTHING
         if control.phase is not Phase.POSTGRES_ONLY or control.copying:
             relay = await self._r.journal.relay_pending(name)
         behind = await self.behind(collection, control, relay)
         measures.LAG.set(behind.seconds, name)
         measures.PENDING.set(behind.changes, name)
-        retrying, dead = letters.retrying + relay.retrying, letters.dead + relay.parked
+        retrying, dead = letters.retrying + relay.retrying, letters.parked + relay.parked
         measures.RETRIES.set(retrying, name)
         self.readings.pop(name, None)
         if control.copying:
@@ -151,6 +133,13 @@ async def _is_up(name: str, store: Store) -> bool:
         return False
     measures.STORE_UP.set(1, name)
     return True
+
+
+def _tell_letters(tally: Mapping[LetterGroup, int]) -> None:
+    measures.DEAD_LETTERS.clear()
+    for group, count in tally.items():
+        if group.parked:
+            measures.DEAD_LETTERS.set(count, group.collection, group.kind)
 
 
 def _tell_outbox(pending: Pending, now: datetime) -> None:

@@ -1,13 +1,13 @@
 """What waits between the stores: exact where the outbox counts it, an estimate, marked as such, where the feed does."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.journal import DeadLetter, LetterFilter
+from mystira.polyglot.journal import LetterGroup
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.positions import RangePosition, Stream
 from mystira.polyglot.replication import Replication
@@ -28,7 +28,7 @@ class RangeLag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SyncQueue(msgspec.Struct, frozen=True, kw_only=True):
-    """What waits for one collection. `relay_waiting` and the letters are exact; `seconds_behind` is an estimate where
+    """What waits for one collection. What waits for the relay is exact; `seconds_behind` is an estimate where
     `is_estimate` says so."""
 
     collection: str
@@ -40,16 +40,26 @@ class SyncQueue(msgspec.Struct, frozen=True, kw_only=True):
     relay_waiting: int = 0
     relay_retrying: int = 0
     relay_parked: int = 0
-    retrying: tuple[DeadLetter, ...] = ()
-    dead: tuple[DeadLetter, ...] = ()
 
 
-async def sync_queue(r: Replication, collection: Collection[Any], *, letters: int = 50) -> SyncQueue:
-    """Look at everything that waits for a collection; nothing is changed."""
+class LettersOf(NamedTuple):
+    """How many letters of a collection are tried again by themselves, and how many wait for a person."""
+
+    retrying: int
+    parked: int
+
+
+def letters_of(tally: Mapping[LetterGroup, int], name: str) -> LettersOf:
+    """Return what a tally says of one collection."""
+    mine = [(group.parked, count) for group, count in tally.items() if group.collection == name]
+    return LettersOf(*(sum(count for parked, count in mine if parked is wanted) for wanted in (False, True)))
+
+
+async def sync_queue(r: Replication, collection: Collection[Any]) -> SyncQueue:
+    """Look at everything that waits for a collection but its letters; nothing is changed."""
     row = await r.row(collection)
     relay = await r.journal.relay_pending(collection.name)
     behind = [lag async for lag in lags(r, collection)]
-    chosen = LetterFilter(collection=collection.name, limit=letters)
     return SyncQueue(
         collection=collection.name,
         leader=row.leader,
@@ -60,8 +70,6 @@ async def sync_queue(r: Replication, collection: Collection[Any], *, letters: in
         relay_waiting=relay.waiting,
         relay_retrying=relay.retrying,
         relay_parked=relay.parked,
-        retrying=tuple(await r.journal.letters(msgspec.structs.replace(chosen, parked=False))),
-        dead=tuple(await r.journal.letters(msgspec.structs.replace(chosen, parked=True))),
     )
 
 

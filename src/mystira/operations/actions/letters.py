@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from mystira.operations.actions.doing import Arguments, Doing, Outcome
 from mystira.polyglot.deadletters import discard, park, replay
 from mystira.polyglot.entity import Stamp
@@ -32,8 +34,8 @@ async def replay_letters(doing: Doing, which: Letters) -> Outcome:
 
 
 async def park_letters(doing: Doing, which: Letters) -> Outcome:
-    """Let nobody try the chosen letters by itself any more."""
-    parked, _ = await _all(doing, which, park)
+    """Let nobody try the chosen letters by itself any more; those that nobody tries already are left."""
+    parked, _ = await _all(doing, msgspec.structs.replace(which, parked=False), park)
     return Outcome(f"{parked} are parked: nobody tries them by itself.", {"parked": parked})
 
 
@@ -51,7 +53,7 @@ async def _all(doing: Doing, which: Letters, verb: Callable[..., Awaitable[int]]
 
     def told(done: int) -> None:
         met[0] = done
-        doing.tell(done, total, "letter by letter")
+        doing.tell(done, total, "some thousands at a time")
 
     counted = await verb(doing.r, chosen, told=told, **doing.by)
     return met[0], counted

@@ -1,7 +1,6 @@
 """The board: where each collection stands, how far its copy is behind, and what may be asked for next."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,12 +12,11 @@ from mystira.polyglot.certificate import Gate
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State, first_control
 from mystira.polyglot.gates import look_at_gates
-from mystira.polyglot.journal import LetterFilter
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.reports import Report
 from mystira.polyglot.store import StoreError
-from mystira.polyglot.syncqueue import SyncQueue, sync_queue
+from mystira.polyglot.syncqueue import LettersOf, SyncQueue, letters_of, sync_queue
 from mystira.polyglot.work import Work
 
 SHADOWED = timedelta(hours=24)
@@ -136,12 +134,11 @@ async def board(r: Replication, keeper: Gatekeeper, *, look: bool) -> Board:
     """
     stores = (await _health("documents", r.documents), await _health("PostgreSQL", r.relational))
     rows = {row.id: row for row in await r.journal.controls()}
-    retrying = await r.journal.letters_count(LetterFilter(parked=False))
-    dead = await r.journal.letters_count(LetterFilter(parked=True))
+    tally = await r.journal.letters_tally()
     found: list[CollectionStatus] = []
     for collection in r.catalog:
         row = rows.get(collection.name) or first_control(collection)
-        one = await _status(r, collection, row, retrying, dead)
+        one = await _status(r, collection, row, letters_of(tally, collection.name))
         gates = keeper.known(collection.name, row.phase)
         if look and not one.trouble:
             gates = await keeper.look(collection, row.phase)
@@ -152,10 +149,7 @@ async def board(r: Replication, keeper: Gatekeeper, *, look: bool) -> Board:
 async def status_of(r: Replication, keeper: Gatekeeper, collection: Collection[Any]) -> CollectionStatus:
     """Look at one collection and its gates."""
     row = await r.journal.control(collection.name) or first_control(collection)
-    which = LetterFilter(collection=collection.name, parked=False)
-    retrying = await r.journal.letters_count(which)
-    dead = await r.journal.letters_count(msgspec.structs.replace(which, parked=True))
-    one = await _status(r, collection, row, retrying, dead)
+    one = await _status(r, collection, row, letters_of(await r.journal.letters_tally(), collection.name))
     return msgspec.structs.replace(one, gates=await keeper.look(collection, row.phase))
 
 
@@ -172,15 +166,13 @@ async def _health(name: str, store: Any) -> StoreHealth:
     return StoreHealth(name=name, says="")
 
 
-async def _status(
-    r: Replication, collection: Collection[Any], row: Control, retrying: Mapping[str, int], dead: Mapping[str, int]
-) -> CollectionStatus:
+async def _status(r: Replication, collection: Collection[Any], row: Control, letters: LettersOf) -> CollectionStatus:
     name = collection.name
     trouble, queue, filling = "", SyncQueue(collection=name, leader=row.leader), None
     job = await r.journal.backfill(name)
     try:
         if row.copying:
-            queue = await sync_queue(r, collection, letters=1)
+            queue = await sync_queue(r, collection)
         filling = await progress(r, collection) if job is not None and row.phase is Phase.COSMOS_ONLY else None
     except StoreError as error:
         trouble = str(error)
@@ -197,8 +189,8 @@ async def _status(
         changes=queue.changes_behind + queue.relay_waiting,
         at_least=any(lag.at_least for lag in queue.ranges),
         seconds=queue.seconds_behind if queue.changes_behind else 0.0,
-        retrying=retrying.get(name, 0) + queue.relay_retrying,
-        dead=dead.get(name, 0) + queue.relay_parked,
+        retrying=letters.retrying + queue.relay_retrying,
+        dead=letters.parked + queue.relay_parked,
         filling=filling,
         verification=next((run for run in runs if run.finished_at is not None), None),
         shadow=row.shadow,

@@ -12,7 +12,7 @@ from mystira.polyglot.envelope import ENVELOPE
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, LetterPlace, place_of
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, StoreError
-from mystira.polyglot.syncqueue import SyncQueue, sync_queue
+from mystira.polyglot.syncqueue import SyncQueue, letters_of, sync_queue
 
 PAGE = 50
 
@@ -53,20 +53,19 @@ class FieldShown(msgspec.Struct, frozen=True, kw_only=True):
 
 async def waiting(r: Replication) -> tuple[Waiting, ...]:
     """Return what waits in every collection that is copied or has letters."""
-    retrying = await r.journal.letters_count(LetterFilter(parked=False))
-    parked = await r.journal.letters_count(LetterFilter(parked=True))
+    tally = await r.journal.letters_tally()
     copying = {row.id for row in await r.journal.controls() if row.copying}
     found: list[Waiting] = []
     for collection in r.catalog:
         name = collection.name
-        if name in copying or retrying.get(name) or parked.get(name):
+        letters = letters_of(tally, name)
+        if name in copying or any(letters):
             queue, trouble = None, ""
             try:
-                queue = await sync_queue(r, collection, letters=1) if name in copying else None
+                queue = await sync_queue(r, collection) if name in copying else None
             except StoreError as error:
                 trouble = str(error)
-            letters = {"retrying": retrying.get(name, 0), "parked": parked.get(name, 0)}
-            found.append(Waiting(collection=name, queue=queue, trouble=trouble, **letters))
+            found.append(Waiting(collection=name, queue=queue, trouble=trouble, **letters._asdict()))
     return tuple(found)
 
 

@@ -14,6 +14,7 @@ from mystira.polyglot.journal import (
     Backfill,
     DeadLetter,
     LetterFilter,
+    LetterGroup,
     LetterKind,
     LetterPlace,
     OutboxEvent,
@@ -205,21 +206,29 @@ class MemoryQueues:
         """Forget a dead letter; False when it had gone already."""
         return self.letter_of.pop((letter.collection, letter.key, letter.kind, letter.stamp), None) is not None
 
-    async def letters_park(self, these: Sequence[DeadLetter]) -> int:
-        """Let nobody try these by itself any more; return how many of them are still there."""
-        places = [(letter.collection, letter.key, letter.kind, letter.stamp) for letter in these]
-        there = [at for at in places if at in self.letter_of]
-        for at in there:
-            self.letter_of[at] = msgspec.structs.replace(self.letter_of[at], next_try_at=None)
-        return len(there)
+    async def letters_park(self, which: LetterFilter) -> Mapping[str, int]:
+        """Let nobody try the chosen ones by itself any more; return how many that changed, by collection."""
+        retrying = [letter for letter in self.letter_of.values() if letter.next_try_at and _fits(letter, which)]
+        chosen = sorted(retrying, key=_next_try)[: which.limit or LETTERS_AT_ONCE]
+        for letter in chosen:
+            await self.letter_put(msgspec.structs.replace(letter, next_try_at=None))
+        return Counter(letter.collection for letter in chosen)
 
-    async def letters_drop(self, these: Sequence[DeadLetter]) -> int:
-        """Forget these; return how many of them were still there."""
-        return sum([await self.letter_drop(letter) for letter in these])
+    async def letters_drop(self, which: LetterFilter) -> Mapping[str, int]:
+        """Forget the chosen ones, the oldest first; return how many there were, by collection."""
+        chosen = await self.letters(which)
+        for letter in chosen:
+            await self.letter_drop(letter)
+        return Counter(letter.collection for letter in chosen)
 
     async def letters_count(self, which: LetterFilter) -> Mapping[str, int]:
         """Count the chosen letters by collection; `limit` plays no part."""
         return Counter(letter.collection for letter in self.letter_of.values() if _fits(letter, which))
+
+    async def letters_tally(self) -> Mapping[LetterGroup, int]:
+        """Count all letters at once: what who watches needs again and again."""
+        held = self.letter_of.values()
+        return Counter(LetterGroup(letter.collection, letter.kind, letter.next_try_at is None) for letter in held)
 
     async def backfill(self, name: str) -> Backfill | None:
         """Return the state of a collection's backfill."""
@@ -335,7 +344,13 @@ def _fits(letter: DeadLetter, which: LetterFilter) -> bool:
         and (which.error is None or which.error in letter.error)
         and (which.parked is None or which.parked == (letter.next_try_at is None))
         and (which.after is None or _follows(place_of(letter), which.after, which))
+        and (which.through is None or place_of(letter) <= which.through)
     )
+
+
+def _next_try(letter: DeadLetter) -> datetime:
+    assert letter.next_try_at is not None
+    return letter.next_try_at
 
 
 def _follows(place: LetterPlace, after: LetterPlace, which: LetterFilter) -> bool:

@@ -11,6 +11,7 @@ from mystira.polyglot.journal import (
     Backfill,
     DeadLetter,
     LetterFilter,
+    LetterGroup,
     Merged,
     OutboxEvent,
     Pending,
@@ -197,17 +198,21 @@ class PostgresJournal:
         """Forget a dead letter; False when it had gone already."""
         return await letters.drop_letter(self._connections, letter)
 
-    async def letters_park(self, these: Sequence[DeadLetter]) -> int:
-        """Let nobody try these by itself any more; return how many of them are still there."""
-        return await letters.park_letters(self._connections, these)
+    async def letters_park(self, which: LetterFilter) -> Mapping[str, int]:
+        """Let nobody try the chosen ones by itself any more; return how many that changed, by collection."""
+        return await letters.park_letters(self._connections, which)
 
-    async def letters_drop(self, these: Sequence[DeadLetter]) -> int:
-        """Forget these; return how many of them were still there."""
-        return await letters.drop_letters(self._connections, these)
+    async def letters_drop(self, which: LetterFilter) -> Mapping[str, int]:
+        """Forget the chosen ones, the oldest first; return how many there were, by collection."""
+        return await letters.drop_letters(self._connections, which)
 
     async def letters_count(self, which: LetterFilter) -> Mapping[str, int]:
         """Count the chosen letters by collection; `limit` plays no part."""
         return await letters.count_letters(self._connections, which)
+
+    async def letters_tally(self) -> Mapping[LetterGroup, int]:
+        """Count all letters at once: what who watches needs again and again."""
+        return await letters.tally_letters(self._connections)
 
     async def backfill(self, name: str) -> Backfill | None:
         """Return the state of a collection's backfill."""

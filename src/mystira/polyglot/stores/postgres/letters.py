@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from mystira.polyglot.entity import Stamp
-from mystira.polyglot.journal import LETTERS_AT_ONCE, DeadLetter, LetterFilter, LetterKind
+from mystira.polyglot.journal import LETTERS_AT_ONCE, DeadLetter, LetterFilter, LetterGroup, LetterKind
 from mystira.polyglot.store import Key
 from mystira.polyglot.stores.postgres.connections import Connections
 
@@ -42,19 +42,25 @@ DELETE FROM polyglot.dead_letters
 WHERE collection = $1 AND partition = $2 AND id = $3 AND kind = $4 AND stamp = $5 RETURNING 1
 """
 
-# Only what the very letter that was read says: one that was replaced meanwhile has another stamp or kind.
-_THESE = """
-unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) AS k(collection, partition, id, kind, stamp)
-WHERE at.collection = k.collection AND at.partition = k.partition AND at.id = k.id AND at.kind = k.kind
-  AND at.stamp = k.stamp
+# By their places in the table: whole letters need not come here to be done away with. One that is changed at that very
+# moment has moved elsewhere in the table, and is left.
+_DROP_CHOSEN = """
+WITH chosen AS (SELECT ctid FROM polyglot.dead_letters WHERE %s ORDER BY %s LIMIT %d),
+gone AS (DELETE FROM polyglot.dead_letters AS at USING chosen WHERE at.ctid = chosen.ctid RETURNING at.collection)
+SELECT collection, count(*) FROM gone GROUP BY 1
 """
-_DROP_THESE = f"""
-WITH gone AS (DELETE FROM polyglot.dead_letters AS at USING {_THESE} RETURNING 1) SELECT count(*) FROM gone
-"""  # noqa: S608 - the parts are constants.
-_PARK_THESE = f"""
-WITH parked AS (UPDATE polyglot.dead_letters AS at SET next_try_at = NULL FROM {_THESE} RETURNING 1)
-SELECT count(*) FROM parked
-"""  # noqa: S608 - the parts are constants.
+# In the order of an index that parked letters leave, so that no batch looks at those of the batches before it.
+_PARK_CHOSEN = """
+WITH chosen AS (
+  SELECT ctid FROM polyglot.dead_letters WHERE next_try_at IS NOT NULL AND %s ORDER BY next_try_at LIMIT %d
+), parked AS (
+  UPDATE polyglot.dead_letters AS at SET next_try_at = NULL FROM chosen WHERE at.ctid = chosen.ctid
+  RETURNING at.collection
+)
+SELECT collection, count(*) FROM parked GROUP BY 1
+"""
+
+_TALLY = "SELECT collection, kind, next_try_at IS NULL, count(*) FROM polyglot.dead_letters GROUP BY 1, 2, 3"
 
 # What is applied, or known to be older than what stands, needs no second try.
 _OUTLIVED = """
@@ -98,10 +104,12 @@ def _condition(which: LetterFilter) -> tuple[str, list[Any]]:
     }
     asked = {text: value for text, value in wanted.items() if value is not None}
     conditions = [text % number for number, text in enumerate(asked, start=1)]
-    values = [*asked.values(), *(which.after or ())]
-    if which.after:
-        places = ", ".join(f"${number}" for number in range(len(asked) + 1, len(values) + 1))
-        conditions.append(f"({_PLACE}) {'<' if which.newest_first else '>'} ({places})")
+    values = [*asked.values()]
+    for place, beyond in ((which.after, "<" if which.newest_first else ">"), (which.through, "<=")):
+        if place is not None:
+            numbers = range(len(values) + 1, len(values) + len(place) + 1)
+            conditions.append(f"({_PLACE}) {beyond} ({', '.join(f'${number}' for number in numbers)})")
+            values += place
     return " AND ".join(conditions) or "true", values
 
 
@@ -119,27 +127,29 @@ async def drop_letter(connections: Connections, letter: DeadLetter) -> bool:
         return await connection.fetchval(_DROP, *values) is not None
 
 
-async def drop_letters(connections: Connections, letters: Sequence[DeadLetter]) -> int:
-    """Forget letters; return how many of them were still there."""
+async def drop_letters(connections: Connections, which: LetterFilter) -> dict[str, int]:
+    """Forget the chosen letters, the oldest first; return how many there were, by collection."""
+    condition, values = _condition(which)
+    # The condition is made of constants.
+    statement = _DROP_CHOSEN % (condition, _ORDERS[which.newest_first], which.limit or LETTERS_AT_ONCE)
     async with connections.connection(writes=True) as connection:
-        return await connection.fetchval(_DROP_THESE, *_places(letters))
+        return dict(await connection.fetch(statement, *values))
 
 
-async def park_letters(connections: Connections, letters: Sequence[DeadLetter]) -> int:
-    """Let nobody try letters by itself any more; return how many of them are still there."""
+async def park_letters(connections: Connections, which: LetterFilter) -> dict[str, int]:
+    """Let nobody try the chosen letters by itself any more; return how many that changed, by collection."""
+    condition, values = _condition(which)
+    # The condition is made of constants.
+    statement = _PARK_CHOSEN % (condition, which.limit or LETTERS_AT_ONCE)
     async with connections.connection(writes=True) as connection:
-        return await connection.fetchval(_PARK_THESE, *_places(letters))
+        return dict(await connection.fetch(statement, *values))
 
 
-def _places(letters: Sequence[DeadLetter]) -> tuple[list[Any], ...]:
-    keys = [plain_key(letter.key) for letter in letters]
-    return (
-        [letter.collection for letter in letters],
-        [key.partition for key in keys],
-        [key.id for key in keys],
-        [letter.kind for letter in letters],
-        [letter.stamp.packed for letter in letters],
-    )
+async def tally_letters(connections: Connections) -> dict[LetterGroup, int]:
+    """Count all letters by collection, kind, and whether they wait for a person."""
+    async with connections.connection() as connection:
+        found = await connection.fetch(_TALLY)
+    return {LetterGroup(name, LetterKind(kind), parked): count for name, kind, parked, count in found}
 
 
 async def add_letters(connection: Any, letters: Sequence[DeadLetter], now: datetime) -> None:
