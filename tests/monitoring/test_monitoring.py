@@ -94,6 +94,7 @@ def test_rules_name_only_metrics_that_exist_and_say_what_to_do() -> None:
         assert rule["labels"]["severity"] in ("warning", "critical")
         runbook = rule["annotations"]["runbook"]
         assert re.fullmatch(r"docs/runbooks/[a-z-]+\.md", runbook)
+        assert (ROOT / runbook).is_file(), f"{rule['alert']} sends whoever is woken to a page that is not there"
         assert rule["annotations"]["summary"].endswith(".")
 
 
