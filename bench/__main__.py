@@ -84,8 +84,10 @@ def main(only: str = "", *options: str) -> None:
         kept["cosmos"] = {**about, "rows": [row._asdict() for row in beside.rows], "starts": beside.starts}
     if only in ("", "cosmos_store"):
         print(f"Measuring {cosmos_store.__name__} ...", flush=True)
+        before = os.getloadavg()[0]
         costs = uvloop.run(cosmos_store.measure(seconds))
-        kept["cosmos_store"] = {**about, "costs": [one._asdict() for one in costs]}
+        load = f"load {before:.0f} to {os.getloadavg()[0]:.0f}"
+        kept["cosmos_store"] = {**about, "load": load, "costs": [one._asdict() for one in costs]}
     (HERE / "results.json").write_text(json.dumps(kept, indent=2) + "\n")
     text = table([Row(**row) for row in kept["rows"]], kept)
     text += "\n" + latency_table([Latency(**one) for one in kept["load"]["latencies"]], kept["load"])

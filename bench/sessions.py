@@ -15,7 +15,7 @@ from tests.processes import RunningPlatform
 
 from bench.measuring import Latency
 from mystira.accounts.actions import add_profile, give_consent, open_browser_session
-from mystira.accounts.model import keyed_hash
+from mystira.polyglot.keyed import keyed_hash
 from mystira.run import platform
 from mystira.settings import read_settings
 

@@ -15,7 +15,7 @@ from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 
 from mystira.accounts.model import ParentalConsent, UserProfile
-from mystira.accounts.storage import PARENTAL_CONSENTS, USER_PROFILES
+from mystira.accounts.storage import ACCOUNTS, PARENTAL_CONSENTS, USER_PROFILES
 from mystira.adopting import NothingToInspect, collections_of, told
 from mystira.cosmos_emulator.endpoint import Endpoint
 from mystira.cosmos_emulator.serving import listening
@@ -43,9 +43,10 @@ pytestmark = pytest.mark.anyio
 SAMPLES = ROOT / "docs/adopting"
 MAPPINGS = SAMPLES / "mappings"
 DOCUMENTS: dict[str, list[dict[str, Any]]] = {
-    name: json.loads((SAMPLES / f"documents/{name}.json").read_text()) for name in ("UserProfiles", "ParentalConsents")
+    name: json.loads((SAMPLES / f"documents/{name}.json").read_text())
+    for name in ("Accounts", "UserProfiles", "ParentalConsents")
 }
-KEYS = {"UserProfiles": "id", "ParentalConsents": "childProfileId"}
+KEYS = {"Accounts": "id", "UserProfiles": "id", "ParentalConsents": "childProfileId"}
 THANDI = UserProfile(
     id="5b1f0c9e-thandi",
     account_id="acc-1",
@@ -211,5 +212,5 @@ async def test_the_other_application_may_still_write_while_documents_lead(
 
 
 def test_the_samples_are_for_collections_with_the_declared_keys() -> None:
-    declared = {USER_PROFILES.name: USER_PROFILES, PARENTAL_CONSENTS.name: PARENTAL_CONSENTS}
+    declared = {one.name: one for one in (ACCOUNTS, USER_PROFILES, PARENTAL_CONSENTS)}
     assert {n: c.by_name[c.partition].document_name for n, c in declared.items()} == KEYS

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from mystira.accounts.events import ProfileUpdated
 from mystira.accounts.model import (
     AVATARS,
@@ -22,8 +24,11 @@ from mystira.accounts.model import (
 )
 from mystira.accounts.problems import LinkInvalid, ProfileNotFound, TooManyProfiles
 from mystira.content import views as content
-from mystira.polyglot.query import equal
+from mystira.polyglot.query import Order, equal
 from mystira.polyglot.work import Work
+
+log = structlog.get_logger()
+TWINS_TOLD = 20
 
 
 async def ask_for_link(work: Work, *, email: str, email_hash: str, token_hash: str, browser_hash: str) -> None:
@@ -48,11 +53,17 @@ async def redeem_link(work: Work, *, email: str, link_id: str, token_hash: str, 
     work.save(redeem(link, browser_hash, work.now))
 
 
-async def claim_address(work: Work, *, email_hash: str) -> str:
-    """Return the account id reserved for an address, reserving a new one if there is none."""
+async def claim_address(work: Work, *, email: str, email_hash: str) -> str:
+    """Return the account id reserved for an address, reserving one if there is none.
+
+    Accounts that other software made were never claimed: the oldest one with this address is, when its owner comes.
+    """
     claim = await work.get(EmailClaim, email_hash)
     if claim is None:
-        claim = EmailClaim(id=email_hash, account_id=work.new_id())
+        found = (await work.find(Account, equal("email", email), Order("created_at"), limit=TWINS_TOLD)).items
+        if len(found) > 1:
+            log.warning("accounts_share_an_address", chosen=found[0].id, others=[other.id for other in found[1:]])
+        claim = EmailClaim(id=email_hash, account_id=found[0].id if found else work.new_id())
         work.save(claim)
     return claim.account_id
 
@@ -63,6 +74,10 @@ async def complete_account(work: Work, *, account_id: str, email: str, email_has
     if account is None:
         account, created = open_account(account_id, email, email_hash, work.now)
         work.save(account, created)
+    elif account.email_hash != email_hash:
+        # Other software did not know this platform's key.
+        account = account.evolve(email_hash=email_hash)
+        work.save(account)
     return account
 
 

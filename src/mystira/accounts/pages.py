@@ -132,7 +132,7 @@ async def redeem_link(request: Request[Any, Any, Any]) -> Redirect:
     await works.run(
         actions.redeem_link, email=link.email, link_id=link.id, token_hash=token_hash, browser_hash=browser_hash
     )
-    account_id = await works.run(actions.claim_address, email_hash=link.id)
+    account_id = await works.run(actions.claim_address, email=link.email, email_hash=link.id)
     await works.run(actions.complete_account, account_id=account_id, email=link.email, email_hash=link.id)
     return await _signed_in(request, account_id, _own_path(request.query_params.get("next", "/")))
 

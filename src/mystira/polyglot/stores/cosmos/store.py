@@ -17,7 +17,7 @@ from mystira.polyglot.control import CONTROLS
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.measures import spend
 from mystira.polyglot.orders import composite_index
-from mystira.polyglot.query import Query, Where
+from mystira.polyglot.query import EVERYTHING, Query, Where
 from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
 from mystira.polyglot.store import Conflict, FeedItem, FeedPage, Incoming, Key, Record, Unavailable
@@ -28,6 +28,7 @@ from mystira.polyglot.stores.cosmos.client import make_client
 from mystira.polyglot.stores.cosmos.credentials import signed_in
 from mystira.polyglot.stores.cosmos.documents import loaded, loaded_item, loaded_looked, outgoing, place_of
 from mystira.polyglot.stores.cosmos.failures import Failed, headers_of, translated, was_cut_off
+from mystira.polyglot.stores.cosmos.feed import Edges
 from mystira.polyglot.stores.cosmos.policy import lacking_orders
 from mystira.polyglot.stores.cosmos.provision import Finding, provision
 from mystira.polyglot.stores.cosmos.query import Compiled, confined_to, merged
@@ -133,8 +134,17 @@ class CosmosDocuments:
         """Return how many live documents there are."""
         collection.check(where)
         compiled = Compiled(collection)
-        text = compiled.count(where)
-        return sum(await self._query(collection, text, compiled.parameters, confined_to(where, collection.partition)))
+        text, partition = compiled.count(where), confined_to(where, collection.partition)
+        if where != EVERYTHING:
+            return sum(await self._query(collection, text, compiled.parameters, partition))
+        # To count a large container takes longer than a call may: each of its ranges has that time for itself.
+        ranges = await self._ask(collection, lambda charge: feed.living(self._proxy(collection)))
+        charges, found = 0.0, 0
+        for edges in ranges:
+            found += sum(await self._query(collection, text, compiled.parameters, None, (edges,)))
+            charges += self.last_charge
+        self.last_charge = charges
+        return found
 
     async def latest(self, collection: Collection[Any], limit: int) -> Sequence[tuple[Key, Stamp]]:
         """Return what was changed last, tombstones included: the newest first, as far as the service's seconds tell."""
@@ -190,7 +200,12 @@ class CosmosDocuments:
         return await self._ask(collection, ask)
 
     async def _query(
-        self, collection: Collection[Any], text: str, parameters: list[dict[str, Any]], partition: str | None
+        self,
+        collection: Collection[Any],
+        text: str,
+        parameters: list[dict[str, Any]],
+        partition: str | None,
+        within: Sequence[Edges] = (),
     ) -> list[Any]:
         container = self._proxy(collection)
 
@@ -202,7 +217,7 @@ class CosmosDocuments:
             if partition is not None:
                 return await part(charge, partition_key=partition)
             # Range by range: put together by the client, an order may not hold null beside other values.
-            ranges = await feed.living(container)
+            ranges = within or await feed.living(container)
             parts = await _all(part(charge, feed_range=edges.feed_range) for edges in ranges)
             return [found for one in parts for found in one]
 
