@@ -12,8 +12,9 @@ from mystira.mediafiles.sniffing import refused
 LONG_SIDE_MAX = 2_048
 THUMBNAIL_SIDE = 320
 QUALITY, EFFORT = 82, 3
+STRIP = 128
 # The decoder of WebP holds four pictures at once.
-WEBP_SHARE = 0.47
+WEBP_SHARE = 0.42
 ORIENTATION = 0x0112
 # Small enough that no text inside a PNG costs memory worth speaking of.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1_000_000
@@ -35,9 +36,8 @@ class Picture(NamedTuple):
 def clean_picture(source: Path, form: Form, target: Path, thumbnail: Path, pixels_max: int) -> Picture:
     """Write the picture anew as WebP, and a small one beside it; of a moving one the first image is kept."""
     try:
-        with Image.open(source, formats=(form.name,)) as opened:
-            _refuse_large(opened.size, form, pixels_max)
-            upright = _upright(_decoded(opened))
+        # What was decoded is let go here, before what is shown is encoded: both at once would take too much memory.
+        upright = _upright(_opened(source, form, pixels_max))
     except Broken as error:
         message = "This picture is damaged, or not all of it arrived. Save it again, then send it once more."
         raise refused("damaged_picture", message) from error
@@ -46,6 +46,12 @@ def clean_picture(source: Path, form: Form, target: Path, thumbnail: Path, pixel
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     small.save(thumbnail, "WEBP", quality=QUALITY, method=EFFORT)
     return Picture(*upright.size)
+
+
+def _opened(source: Path, form: Form, pixels_max: int) -> Image.Image:
+    with Image.open(source, formats=(form.name,)) as opened:
+        _refuse_large(opened.size, form, pixels_max)
+        return _decoded(opened)
 
 
 def _refuse_large(size: tuple[int, int], form: Form, pixels_max: int) -> None:
@@ -69,13 +75,23 @@ def _decoded(opened: ImageFile.ImageFile) -> Image.Image:
     has_palette = opened.mode in ("P", "PA", "1")
     plain = opened.convert("RGBA" if "transparency" in opened.info else "RGB") if has_palette else opened
     factor = ceil(max(plain.size) / LONG_SIDE_MAX)
-    made = plain.reduce(factor) if factor > 1 else plain.copy()
+    made = _reduced(plain, factor) if factor > 1 else plain.copy()
     is_clear = "A" in made.mode or "a" in made.mode or "transparency" in opened.info
     shown = made.convert("RGBA" if is_clear else "RGB")
     # Nothing of what came with the picture goes on with it.
     shown.info = {}
     shown.getexif()[ORIENTATION] = orientation
     return shown
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """Return the picture smaller by a whole factor, made strip by strip: at once it would be copied whole."""
+    width, height = image.size
+    made = Image.new(image.mode, (ceil(width / factor), ceil(height / factor)))
+    for top in range(0, height, STRIP * factor):
+        strip = image.crop((0, top, width, min(height, top + STRIP * factor)))
+        made.paste(strip.reduce(factor), (0, top // factor))
+    return made
 
 
 def _upright(image: Image.Image) -> Image.Image:
