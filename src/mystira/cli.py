@@ -6,27 +6,23 @@ import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError, validators
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from mystira.polyglot.problem import Problem
 from mystira.settings import SETTINGS, read_settings
 from mystira.terminal import print_json, say, say_apart
 
 if TYPE_CHECKING:
-    from mystira.content.scenarios.model.checking import Checked
-    from mystira.content.scenarios.model.findings import Finding
-    from mystira.content.scenarios.model.scenario import Scenario
+    pass
 
 FAILED, USAGE = 1, 2
 PERCENTS = (10.0, 25.0, 50.0, 75.0, 90.0)
 
 app = App(name="mystira", help="Interactive stories for children, on data that moves live between two databases.")
-content = App(name="content", help="Check and import story files.")
 migration = App(name="migration", help="Revisions of the PostgreSQL schema, for developers.")
-app.command(content)
 cosmos = App(name="cosmos", help="The Cosmos DB that MYSTIRA_DOCUMENTS names.")
 app.command(migration)
 app.command(cosmos)
@@ -38,8 +34,7 @@ app.command("mystira.keeping.commands:restore", name="restore", help="Bring a ba
 app.command(
     "mystira.keeping.commands:upgrade", name="upgrade", help="Take the embedded PostgreSQL to its next version."
 )
-content.command("mystira.wording:words", name="words", help="Words, badges, characters and avatars as files.")
-content.command("mystira.shelving:media", name="media", help="Pictures, sounds and films that stories show.")
+app.command("mystira.authoring:content", name="content", help="Check, import and export story files.")
 app.command("mystira.administering:admin", name="admin", help="Those who run the platform, and their passwords.")
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one JSON document instead of text.", negative="")]
@@ -140,130 +135,16 @@ def play(
     seed: Annotated[int | None, Parameter(help="Make chance repeatable.")] = None,
 ) -> None:
     """Play a story file in the terminal, through the same rules and stores as the platform."""
+    from mystira.authoring import checked_files, print_findings
     from mystira.play.commands import play_in_terminal
     from mystira.run import playing_apart
 
-    results = _checked([file], add_vocabulary=True)
+    results = checked_files([file], add_vocabulary=True)
     checked = results[0][1]
     if checked.content is None:
-        _print_findings(results)
+        print_findings(results)
         raise SystemExit(FAILED)
     asyncio.run(playing_apart(checked, lambda works, story: play_in_terminal(works, story, auto=auto, seed=seed)))
-
-
-@content.command(name="new")
-def new_story(title: str, *, file: Path | None = None, json: AsJson = False) -> None:
-    """Write a commented story file to begin with. It validates as it is."""
-    from mystira.content.scenarios.model.checking import unreadable
-    from mystira.content.scenarios.model.scenario import story_id
-    from mystira.content.scenarios.model.skeleton import skeleton
-    from mystira.textfiles.nodes import Unreadable
-
-    path = file or Path(f"{story_id(title)[:100]}.yaml")
-    wrong = None
-    try:
-        with path.open("x", encoding="utf-8") as target:
-            target.write(skeleton(title))
-    except FileExistsError:
-        wrong = Unreadable("file_exists", f"{path} is there already. Name another file: --file other.yaml")
-    except OSError as error:
-        message = f"{path} cannot be written ({error.strerror}). Name another file: --file /path/to/story.yaml"
-        wrong = Unreadable("cannot_write", message)
-    if json:
-        print_json([_row(path, unreadable(wrong).findings if wrong else ())])
-    elif wrong:
-        say_apart(wrong.message)
-    else:
-        say(f"Wrote {path}. Check it as you write: mystira content validate {path} --watch")
-    if wrong:
-        raise SystemExit(FAILED)
-
-
-@content.command
-def schema() -> None:
-    """Print the JSON Schema of a story file, for editors."""
-    from mystira.content.scenarios.model.file_schema import scenario_schema
-
-    print_json(scenario_schema())
-
-
-@content.command
-def validate(
-    *files: Path,
-    json: AsJson = False,
-    watch: Annotated[bool, Parameter(negative="", help="Check again at every change, until Ctrl-C.")] = False,
-) -> None:
-    """Check story files against every rule; exit code 1 when any has an error."""
-    _need_files(files)
-    if watch:
-        _watch(files)
-        return
-    results = _checked(files)
-    print_json([_row(path, checked.findings) for path, checked in results]) if json else _print_findings(results)
-    if any(checked.errors for _, checked in results):
-        raise SystemExit(FAILED)
-
-
-@content.command
-def calibrate(
-    *files: Path,
-    measure: Annotated[
-        Literal["chance", "paths"],
-        Parameter(help="A player who chooses evenly, with the real odds of rolls; or every path counted once."),
-    ] = "chance",
-    percent: Annotated[
-        tuple[float, ...],
-        Parameter(negative="", validator=validators.Number(gte=0, lte=100), help="A percentile to show; repeatable."),
-    ] = PERCENTS,
-    json: AsJson = False,
-) -> None:
-    """Show how far stories move the compass, so that badge thresholds can be set; several files also together."""
-    from mystira.play.commands import calibrated, print_summary
-    from mystira.play.model.script import Script
-
-    _need_files(files)
-    results = _checked(files, add_vocabulary=True)
-    contents = [checked.content for _, checked in results if checked.content is not None]
-    if len(contents) < len(files):
-        _print_findings(results)
-        raise SystemExit(FAILED)
-    scripts = [
-        msgspec.convert(
-            {"scenario_id": made.title, "version": 0, "title": made.title, "start": made.start, "scenes": made.scenes},
-            Script,
-            from_attributes=True,
-        )
-        for made in contents
-    ]
-    summaries = calibrated(scripts, measure, percent)
-    if json:
-        print_json(summaries)
-        return
-    for summary in summaries:
-        print_summary(summary)
-
-
-@content.command(name="import")
-def import_(
-    *files: Path,
-    publish: Annotated[bool, Parameter(negative="", help="Let players see the stories at once.")] = False,
-    add_vocabulary: Annotated[bool, Parameter(negative="", help="Add words the vocabulary lacks.")] = False,
-    json: AsJson = False,
-) -> None:
-    """Import story files; a file with errors is refused whole, the others are imported. Exit code 1 on errors."""
-    from mystira.run import importing
-
-    _need_files(files)
-    results = asyncio.run(importing(read_settings(), files, say_apart, publish=publish, add_vocabulary=add_vocabulary))
-    if json:
-        print_json([_row(path, checked.findings, scenario) for path, checked, scenario in results])
-    else:
-        _print_findings([(path, checked) for path, checked, _ in results])
-        for path, _, scenario in results:
-            if scenario is not None:
-                say(f"{path}: imported as {scenario.id} ({scenario.state}, version {scenario.latest_version}).")
-    if any(checked.errors for _, checked, _ in results):
-        raise SystemExit(FAILED)
 
 
 @cosmos.command(name="provision")
@@ -326,52 +207,6 @@ def _advice(error: CycloptsError) -> str:
     elif isinstance(error, UnusedCliTokensError):
         said = f"There is nothing to do with {' '.join(error.unused_tokens or ())}"
     return f"{said}{'' if said.endswith('?') else '.'} See {command} --help"
-
-
-def _watch(files: tuple[Path, ...]) -> None:
-    from watchfiles import watch
-
-    _print_findings(_checked(files))
-    # Editors replace files, so the folders are watched, and only the named files count.
-    for changes in watch(*{path.absolute().parent for path in files}, raise_interrupt=False):
-        changed = {Path(name) for _, name in changes}
-        again = [path for path in files if path.absolute() in changed]
-        if again:
-            _print_findings(_checked(again))
-
-
-def _need_files(files: tuple[Path, ...]) -> None:
-    if not files:
-        say_apart("Name one or more story files, for example: content/scenarios/*.yaml")
-        raise SystemExit(2)
-
-
-def _checked(files: Sequence[Path], *, add_vocabulary: bool = False) -> "list[tuple[Path, Checked]]":
-    from mystira.content.commands import check_apart
-
-    return list(zip(files, asyncio.run(check_apart(files, add_vocabulary=add_vocabulary)), strict=True))
-
-
-def _print_findings(results: "list[tuple[Path, Checked]]") -> None:
-    from mystira.content.commands import shown_lines
-    from mystira.content.scenarios.model.findings import render
-
-    for path, checked in results:
-        lines = shown_lines(path) if checked.findings else []
-        for finding in checked.findings:
-            say(render(str(path), finding, lines))
-        warnings = len(checked.findings) - len(checked.errors)
-        say(f"{path}: {len(checked.errors)} errors, {warnings} warnings.")
-
-
-def _row(path: Path, findings: "Sequence[Finding]", scenario: "Scenario | None" = None) -> dict[str, Any]:
-    """Return what `--json` tells about one file, the same for every command (docs/story-files.md)."""
-    return {
-        "file": str(path),
-        "ok": all(finding.severity != "error" for finding in findings),
-        "findings": msgspec.to_builtins(findings),
-        "scenario": scenario and {"id": scenario.id, "state": scenario.state, "version": scenario.latest_version},
-    }
 
 
 def _with_uvloop(work: Awaitable[None]) -> None:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from mystira.accounts.actions import add_profile
 from mystira.adopting import chosen, collections_of
 from mystira.content.actions import import_checked
-from mystira.content.commands import SAMPLE_CONTENT, Imported, import_files, import_folder
+from mystira.content.commands import SAMPLE_CONTENT, Imported, export_files, import_files, import_folder
 from mystira.content.media.ports import MediaShelf, MediaStore
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
+from mystira.content.validation.views import Wrong, everything
 from mystira.mediafiles.folder_store import FolderStore
 from mystira.mediafiles.forms import CLEAN
 from mystira.polyglot.adopt.inspecting import Inspection, inspect
@@ -267,6 +268,18 @@ async def importing(
         )
         await settle(opened)
     return results
+
+
+async def exporting(settings: Settings, ids: Sequence[str], folder: Path, report: Report) -> int:
+    """Write stories, or without ids all of them, as files that import to the same; return how many there were."""
+    async with platform(settings, report) as opened:
+        return await export_files(opened.works, ids, folder)
+
+
+async def validating(settings: Settings, report: Report) -> list[Wrong]:
+    """Check every reference of the whole catalogue."""
+    async with platform(settings, report) as opened:
+        return [one async for looked in everything(opened.works) for one in looked.wrong]
 
 
 async def playing_apart(checked: Checked, play: Callable[[Works, str], Awaitable[None]]) -> None:

@@ -1,21 +1,24 @@
 """`mystira content`: check and import scenario files, alone or a folder at a time."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mystira.content import views
 from mystira.content.actions import WORDS, Definition, check_scenario, import_checked
 from mystira.content.desk.commands import add_definitions
+from mystira.content.scenarios.actions import scenario_of
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
 from mystira.content.scenarios.model.examining import EXAMINE, context
 from mystira.content.scenarios.model.scenario import Scenario, story_id
+from mystira.content.scenarios.model.writing import document
 from mystira.content.vocabulary.model import AgeGroupDefinition, Vocabulary, WordKind, names_of
 from mystira.polyglot.work import Works
 from mystira.textfiles.nodes import Node, Unreadable
 from mystira.textfiles.readers import Readers, open_readers
 from mystira.textfiles.reading import BYTES_MAX, read
+from mystira.textfiles.writing import to_yaml
 
 SAMPLE_CONTENT = Path(__file__).parents[3] / "content"
 # Few enough that an import never holds many stories in memory, enough that readers and stores work at once.
@@ -84,6 +87,30 @@ async def import_folder(works: Works, folder: Path, report: Callable[[str], None
         known = await works.open().get(Scenario, story_id(checked.content.title))
         if known is None or (known.state == "draft" and known.latest_version == 0):
             await import_checked(works, checked, publish=True)
+
+
+async def export_files(works: Works, ids: Sequence[str], folder: Path) -> int:
+    """Write stories as they are written now, or without ids all of them, one file each; return how many there were."""
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    count = 0
+    async for scenario in _stories(works, ids):
+        text = to_yaml(document(scenario.content))
+        await asyncio.to_thread((folder / f"{scenario.id}.yaml").write_text, text, encoding="utf-8")
+        count += 1
+    return count
+
+
+async def _stories(works: Works, ids: Sequence[str]) -> AsyncIterator[Scenario]:
+    for id in ids:
+        yield await scenario_of(works.open(), id)
+    after = None
+    while not ids:
+        found = await works.open().find(Scenario, limit=AT_ONCE, after=after)
+        for scenario in found.items:
+            yield scenario
+        after = found.after
+        if after is None:
+            return
 
 
 def check_own_file(path: Path, vocabulary: Vocabulary) -> Checked:

@@ -7,7 +7,14 @@ from pathlib import Path
 from mystira.content.avatars.model import AVATARS, AvatarConfigurationFile
 from mystira.content.badges.model import AxisAchievement, Badge
 from mystira.content.media import views as media
-from mystira.content.scenarios.model.scenario import Character, Scenario, ScenarioVersion, Scene, version_id
+from mystira.content.scenarios.model.scenario import (
+    Character,
+    Scenario,
+    ScenarioContent,
+    ScenarioVersion,
+    Scene,
+    version_id,
+)
 from mystira.content.vocabulary.model import (
     AgeGroupDefinition,
     ArchetypeDefinition,
@@ -84,6 +91,18 @@ async def latest_number(work: Work, scenario_id: str) -> int | None:
     """Return the number of the version that a game started now is played by; None when it is not published."""
     scenario = await work.get(Scenario, scenario_id)
     return scenario.latest_version if scenario is not None and scenario.state == "published" else None
+
+
+async def draft(work: Work, scenario_id: str) -> PlayableVersion | None:
+    """Return a story as it is written now, whatever its state: for those who write it. Its version is 0."""
+    found = await work.get(Scenario, scenario_id)
+    return None if found is None else _playable_of(found.id, scenario_id, 0, found.content)
+
+
+async def story_names(work: Work, limit: int = LIST_MAX) -> dict[str, str]:
+    """Return the titles of the first stories by title, whatever their state."""
+    found = await work.find(Scenario, EVERYTHING, Order("title"), limit=limit)
+    return {one.id: one.title for one in found.items}
 
 
 async def age_groups(work: Work) -> tuple[AgeGroupDefinition, ...]:
@@ -197,14 +216,18 @@ def _card_of(version: ScenarioVersion) -> StoryCard:
 
 
 def _playable(version: ScenarioVersion) -> PlayableVersion:
+    return _playable_of(version.id, version.scenario_id, version.number, version.content)
+
+
+def _playable_of(id: str, scenario_id: str, number: int, content: ScenarioContent) -> PlayableVersion:
     return PlayableVersion(
-        id=version.id,
-        scenario_id=version.scenario_id,
-        version=version.number,
-        title=version.content.title,
-        minimum_age=version.content.minimum_age,
-        music_palette=version.content.music_palette,
-        start=version.content.start,
-        characters=version.content.characters,
-        scenes=version.content.scenes,
+        id=id,
+        scenario_id=scenario_id,
+        version=number,
+        title=content.title,
+        minimum_age=content.minimum_age,
+        music_palette=content.music_palette,
+        start=content.start,
+        characters=content.characters,
+        scenes=content.scenes,
     )

@@ -79,3 +79,15 @@ class NeverEnds(Problem):
     """No ending of {title} can be reached within {moves} moves, so there is nothing to count. Give it a shorter way."""
 
     kind = Kind.CONFLICT
+
+
+class StoriesMissing(Problem):
+    """Name one or more stories: ?story=ID, several times for several."""
+
+    kind = Kind.UNPROCESSABLE
+
+
+class StoryUnfinished(Problem):
+    """{title} has scenes that lead nowhere yet. Open it, mend its errors, then look again."""
+
+    kind = Kind.UNPROCESSABLE

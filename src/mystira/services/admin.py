@@ -8,13 +8,18 @@ from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
 from mystira.content.desk import http as desk_http
 from mystira.content.desk import pages as desk_pages
+from mystira.content.imports import http as imports_http
+from mystira.content.imports import pages as imports
 from mystira.content.media import http as media_http
 from mystira.content.media.library import http as library_http
 from mystira.content.media.library import pages as library
 from mystira.content.scenarios import pages as scenarios
+from mystira.content.scenarios.editor import http as editor_http
 from mystira.content.scenarios.editor import pages as editor
 from mystira.content.scenarios.texts import pages as texts
 from mystira.content.scenarios.versions import pages as versions
+from mystira.content.validation import http as validation_http
+from mystira.content.validation import pages as validation
 from mystira.operations import http, pages
 from mystira.operations.admins import pages as admins
 from mystira.operations.admins.pages import ADMIN_COOKIE, authenticate_staff
@@ -27,6 +32,9 @@ from mystira.operations.reconciliation import http as reconciliation_http
 from mystira.operations.reconciliation import pages as reconciliation_pages
 from mystira.operations.records import http as records_http
 from mystira.operations.records import pages as records_pages
+from mystira.play.calibration import http as calibration_http
+from mystira.play.calibration import pages as calibration
+from mystira.play.preview import pages as preview
 from mystira.play.views import games_of
 from mystira.polyglot.work import Work
 from mystira.services.doors import Doors, make_application
@@ -69,12 +77,20 @@ def doors(platform: Platform) -> Doors:
             *library_http.HANDLERS,
             *scenarios.HANDLERS,
             *editor.HANDLERS,
+            *editor_http.HANDLERS,
             *texts.HANDLERS,
             *versions.HANDLERS,
             *desk_pages.HANDLERS,
             *desk_http.HANDLERS,
+            *calibration.HANDLERS,
+            *calibration_http.HANDLERS,
+            *preview.HANDLERS,
+            *validation.HANDLERS,
+            *validation_http.HANDLERS,
+            *imports.HANDLERS,
+            *imports_http.HANDLERS,
         ],
-        rooms=("operations", "accounts", "content"),
+        rooms=("operations", "accounts", "content", "play"),
         state={
             "replication": platform.replication,
             "gatekeeper": Gatekeeper(platform.replication),

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 
+from mystira.content.imports.jobs import ImportRunner
 from mystira.content.media.jobs import JOBS as MEDIA_JOBS
 from mystira.operations.jobs import CommandRunner
 from mystira.operations.migration.jobs import keep_lags
@@ -37,6 +38,7 @@ BY_CLOCK_S = {
     "dead letters": 2.0,
     "digests": 1.0,
     "transitions": 10.0,
+    "imports": 1.0,
 }
 
 SAMPLES_S = BEATS_S = 10.0
@@ -129,6 +131,7 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
         **{
             f"commands {hand}": CommandRunner(platform.works, r, hand=hand).step for hand in range(1, COMMAND_HANDS + 1)
         },
+        "imports": ImportRunner(platform.works, platform.readers, platform.settings.data / "imports", name=r.name).step,
     }
 
 

@@ -78,6 +78,36 @@ def _scale(name: str, marks: Sequence[Mark], top: float) -> Markup:
     return Markup("<dt>{}</dt><dd>{}<p>{}</p></dd>").format(name, drawn, said)
 
 
+def bar_chart(name: str, bars: Sequence[tuple[float, float, float]], marks: Sequence[Mark] = ()) -> Markup:
+    """Return a distribution: bars (from, to, share of the whole), and marks at values that matter."""
+    if not bars:
+        return Markup('<p class="soft">{}</p>').format(f"{name}: there is nothing to show.")
+    low = min([bars[0][0], *(mark.value for mark in marks)])
+    high = max([bars[-1][1], *(mark.value for mark in marks)])
+    span, top = (high - low) or 1.0, max(share for _, _, share in bars) or 1.0
+    drawn = [
+        Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}"/>').format(
+            round((left - low) / span * WIDTH, 1),
+            round(HEIGHT - share / top * (HEIGHT - ROOM), 1),
+            max(0.5, round((right - left) / span * WIDTH - 0.5, 1)),
+            round(share / top * (HEIGHT - ROOM), 1),
+        )
+        for left, right, share in bars
+    ]
+    lines = [
+        Markup('<line class="mark" x1="{0}" x2="{0}" y1="0" y2="{1}"><title>{2}</title></line>').format(
+            round((mark.value - low) / span * WIDTH, 1), HEIGHT, mark.name
+        )
+        for mark in marks
+    ]
+    marked = "; ".join(mark.name for mark in marks)
+    words = f"{name}: from {low:g} to {high:g}{'; ' + marked if marked else ''}"
+    return Markup(
+        '<figure class="chart"><svg viewBox="0 0 {w} {h}" role="img" aria-label="{words}" preserveAspectRatio="none">'
+        "{bars}</svg><figcaption>{words}</figcaption></figure>"
+    ).format(w=WIDTH, h=HEIGHT, words=words, bars=Markup("").join([*drawn, *lines]))
+
+
 def number(value: float) -> str:
     """Return a number as people read it: few digits, thousands apart."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from mystira.content.scenarios.model.findings import Finding
-from mystira.polyglot.entity import Entity
+from mystira.polyglot.entity import Entity, Value
 
 LEASE = timedelta(seconds=30)
 TRIES_MAX = 5
@@ -12,6 +12,7 @@ TRIES_MAX = 5
 ImportState = Literal["waiting", "running", "done", "failed"]
 UNDER_WAY: tuple[ImportState, ...] = ("waiting", "running")
 FileKind = Literal["manifest", "story", "media", "other"]
+MEDIA_ENDINGS = ("png", "jpg", "jpeg", "webp", "gif", "mp3", "ogg", "wav", "m4a", "mp4", "webm")
 Outcome = Literal["imported", "unchanged", "refused", "left out"]
 
 
@@ -89,12 +90,32 @@ def file_id(import_id: str, number: int) -> str:
     return f"{import_id}|{number}"
 
 
-def counted(job: Import, files: tuple[ImportedFile, ...]) -> Import:
-    """Return the import with these files done as well."""
-    return job.evolve(
-        done=job.done + len(files),
-        imported=job.imported + sum(one.outcome in ("imported", "unchanged") for one in files),
-        refused=job.refused + sum(one.outcome == "refused" for one in files),
-        errors=job.errors + sum(one.errors for one in files),
-        warnings=job.warnings + sum(one.warnings for one in files),
-    )
+class Tally(Value, frozen=True, kw_only=True):
+    """How much of an import is done."""
+
+    done: int = 0
+    imported: int = 0
+    refused: int = 0
+    errors: int = 0
+    warnings: int = 0
+
+    def plus(self, file: ImportedFile) -> "Tally":
+        """Return the tally with one file more."""
+        return Tally(
+            done=self.done + 1,
+            imported=self.imported + (file.outcome in ("imported", "unchanged")),
+            refused=self.refused + (file.outcome == "refused"),
+            errors=self.errors + file.errors,
+            warnings=self.warnings + file.warnings,
+        )
+
+
+def kind_of(name: str) -> FileKind:
+    """Return what a file of an archive is, by its name alone."""
+    folders, _, last = name.rpartition("/")
+    ending = last.rpartition(".")[2].lower()
+    if last.lower() in ("manifest.yaml", "manifest.yml") and folders.count("/") == 0:
+        return "manifest"
+    if "media" in folders.split("/"):
+        return "media"
+    return "story" if ending in ("yaml", "yml", "json") else "media" if ending in MEDIA_ENDINGS else "other"

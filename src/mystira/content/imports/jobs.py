@@ -1,0 +1,229 @@
+"""Carries imports out: files are checked a few at a time, each leaves its record, and nothing is done twice in vain.
+
+A worker that dies stops renewing its lease; the next one goes on behind the last file that has a record. Stories of an
+archive are unpacked one by one, so neither its size nor the number of its stories shows in the memory.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, NamedTuple
+
+import structlog
+
+from mystira.content import views as content
+from mystira.content.actions import check_scenario, import_checked
+from mystira.content.imports import actions, views
+from mystira.content.imports.model import FileKind, Import, ImportedFile, Outcome, Tally, file_id, kind_of
+from mystira.content.scenarios.actions import Asked
+from mystira.content.scenarios.model.checking import Checked, unreadable
+from mystira.content.scenarios.model.examining import context
+from mystira.content.scenarios.model.findings import Finding
+from mystira.content.scenarios.model.scenario import Scenario, story_id
+from mystira.polyglot.problem import Problem
+from mystira.polyglot.work import Works
+from mystira.textfiles.nodes import Unreadable
+from mystira.textfiles.readers import Readers
+from mystira.textfiles.reading import BYTES_MAX, Refused
+from mystira.textfiles.zips import MAGIC, ZipEntry, read_directory, unpack
+from mystira.web.lists import SHOWN_MAX, Span
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 8
+# Stories come after what they show, and a bundle after its stories.
+TURNS: dict[FileKind, int] = {"media": 0, "story": 1, "other": 2, "manifest": 3}
+
+
+class _Entry(NamedTuple):
+    number: int
+    name: str
+    kind: FileKind
+    packed: ZipEntry | None
+
+
+class _Known(NamedTuple):
+    """What is done already: how much, which files, and which of them has which story."""
+
+    tally: Tally
+    numbers: frozenset[int]
+    stories: dict[str, int]
+
+
+class ImportRunner:
+    """One hand of a worker: it carries out one import at a time."""
+
+    def __init__(self, works: Works, readers: Readers, folder: Path, *, name: str) -> None:
+        self._works = works
+        self._readers = readers
+        self._folder = folder
+        self._name = f"{name}/imports"
+
+    async def step(self) -> int:
+        """Carry out one import that is due; return how many there were."""
+        work = self._works.open()
+        for waiting in await views.due(work, work.now):
+            taken = await self._works.run(actions.take_up, import_id=waiting.id, worker=self._name)
+            if taken is not None:
+                await self._carry_out(taken)
+                return 1
+        return 0
+
+    async def _carry_out(self, job: Import) -> None:
+        path = file_of(self._folder, job.id)
+        try:
+            with path.open("rb") as source:
+                outcome, failed = await self._all_files(job, source), False
+        except OSError as error:
+            outcome, failed = f"The file cannot be read here ({error.strerror}). Send it again.", True
+        except Refused as refused:
+            outcome, failed = refused.why.message, True
+        if outcome is None:
+            return
+        await self._works.run(actions.end, import_id=job.id, worker=self._name, failed=failed, outcome=outcome)
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def _all_files(self, job: Import, source: BinaryIO) -> str | None:
+        """Import every file that is not done; return what came of it all, None where another worker goes on."""
+        entries = await asyncio.to_thread(_entries, job, source)
+        tally, numbers, stories = await self._done(job)
+        waiting = [entry for entry in entries if entry.number not in numbers]
+        for first in range(0, len(waiting), AT_ONCE):
+            some = waiting[first : first + AT_ONCE]
+            async for file in self._imported(job, source, some, stories):
+                await self._works.run(actions.keep_file, file=file)
+                tally = tally.plus(file)
+            kept = await self._works.run(
+                actions.go_on, import_id=job.id, worker=self._name, total=len(entries), tally=tally
+            )
+            if kept is None:
+                return None
+        return _says(tally)
+
+    async def _done(self, job: Import) -> _Known:
+        tally, numbers, stories, after = Tally(), set[int](), dict[str, int](), ""
+        while True:
+            found = await views.files(self._works.open(), job.id, Span(limit=SHOWN_MAX, after=after))
+            for file in found.items:
+                tally = tally.plus(file)
+                numbers.add(file.number)
+                if file.scenario_id is not None:
+                    stories[file.scenario_id] = file.number
+            if found.after is None:
+                return _Known(tally, frozenset(numbers), stories)
+            after = found.after
+
+    async def _imported(
+        self, job: Import, source: BinaryIO, some: Sequence[_Entry], stories: dict[str, int]
+    ) -> AsyncIterator[ImportedFile]:
+        work = self._works.open()
+        told = context(
+            await content.vocabulary(work), add_vocabulary=job.add_vocabulary, media=await content.media_ids(work)
+        )
+        texts = [(entry, await asyncio.to_thread(_bytes, source, entry)) for entry in some if entry.kind == "story"]
+        checks = await asyncio.gather(*(self._checked(text, told) for _, text in texts))
+        for entry, checked in zip((entry for entry, _ in texts), checks, strict=True):
+            yield await self._story(job, entry, _apart(entry, checked, stories))
+        for entry in some:
+            if entry.kind != "story":
+                yield _left_out(job, entry)
+
+    async def _checked(self, text: "bytes | Unreadable", told: bytes) -> Checked:
+        return unreadable(text) if isinstance(text, Unreadable) else await check_scenario(self._readers, text, told)
+
+    async def _story(self, job: Import, entry: _Entry, checked: Checked) -> ImportedFile:
+        if checked.content is None:
+            return _file(job, entry, "refused", checked.findings)
+        before = await self._works.open().get(Scenario, story_id(checked.content.title))
+        asked = Asked(by=job.by, why=job.why or f"import of {job.name}"[:500])
+        try:
+            made = await import_checked(self._works, checked, publish=job.publish, asked=asked)
+        except Problem as refusal:
+            wrong = unreadable(Unreadable(refusal.code, refusal.message)).findings
+            return _file(job, entry, "refused", (*checked.findings, *wrong))
+        outcome: Outcome = "unchanged" if made == before else "imported"
+        file = _file(job, entry, outcome, checked.findings)
+        return file.evolve(scenario_id=made.id, version=made.latest_version)
+
+
+def file_of(folder: Path, import_id: str) -> Path:
+    """Return where the file of an import waits until it is carried out."""
+    return folder / import_id
+
+
+def forget_strays(folder: Path, is_old: Callable[[Path], bool]) -> int:
+    """Delete files that no import came to stand for; return how many there were."""
+    strays = [path for path in folder.glob("*.part") if is_old(path)]
+    for path in strays:
+        with suppress(OSError):
+            path.unlink()
+    return len(strays)
+
+
+def _entries(job: Import, source: BinaryIO) -> list[_Entry]:
+    source.seek(0)
+    if source.read(len(MAGIC)) != MAGIC:
+        return [_Entry(0, job.name, "story", None)]
+    packed = read_directory(source)
+    found = [_Entry(number, one.name, kind_of(one.name), one) for number, one in enumerate(packed)]
+    return sorted(found, key=lambda entry: TURNS[entry.kind])
+
+
+def _bytes(source: BinaryIO, entry: _Entry) -> "bytes | Unreadable":
+    if entry.packed is None:
+        source.seek(0)
+        return source.read(BYTES_MAX + 1)
+    if entry.packed.size > BYTES_MAX:
+        return Unreadable("too_large", f"The file has more than {BYTES_MAX:,} bytes. Make it smaller.")
+    with TemporaryDirectory(prefix="mystira-import-") as folder:
+        target = Path(folder) / "story"
+        try:
+            unpack(source, entry.packed, target)
+        except Refused as refused:
+            return refused.why
+        return target.read_bytes()
+
+
+def _apart(entry: _Entry, checked: Checked, stories: dict[str, int]) -> Checked:
+    if checked.content is None:
+        return checked
+    other = stories.setdefault(story_id(checked.content.title), entry.number)
+    if other == entry.number:
+        return checked
+    message = "Another story of this archive has this title, and one would replace the other. Change one of the titles."
+    return unreadable(Unreadable("same_title", message))
+
+
+def _left_out(job: Import, entry: _Entry) -> ImportedFile:
+    messages = {
+        "media": "Pictures and sounds are uploaded on the page Media. The stories name them by the ids they get there.",
+        "manifest": "The bundle itself is made on the page Bundles. Its stories are imported.",
+    }
+    message = messages.get(entry.kind, "This is no story (YAML or JSON), so it was left out.")
+    finding = Finding(severity="warning", code="left_out", path="", line=0, column=0, message=message)
+    return _file(job, entry, "left out", (finding,))
+
+
+def _file(job: Import, entry: _Entry, outcome: Outcome, findings: tuple[Finding, ...]) -> ImportedFile:
+    errors = sum(one.severity == "error" for one in findings)
+    return ImportedFile(
+        id=file_id(job.id, entry.number),
+        import_id=job.id,
+        number=entry.number,
+        name=entry.name,
+        kind=entry.kind,
+        outcome=outcome,
+        errors=errors,
+        warnings=len(findings) - errors,
+        findings=findings,
+    )
+
+
+def _says(tally: Tally) -> str:
+    left_out = tally.done - tally.imported - tally.refused
+    parts = [f"{tally.imported:,} of {tally.done:,} files imported"]
+    parts += [f"{tally.refused:,} refused with {tally.errors:,} errors"] if tally.refused else []
+    parts += [f"{left_out:,} left out"] if left_out else []
+    return f"{', '.join(parts)}."

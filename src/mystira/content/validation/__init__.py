@@ -1,0 +1,1 @@
+"""Every reference of the whole catalogue, checked at once."""

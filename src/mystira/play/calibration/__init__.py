@@ -1,0 +1,1 @@
+"""How far stories move the compass, beside the thresholds of the badges."""

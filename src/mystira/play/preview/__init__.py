@@ -1,0 +1,1 @@
+"""Playing a draft: the real rules, no session."""
