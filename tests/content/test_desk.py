@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from mystira.accounts.actions import add_profile
+from mystira.accounts.model import UserProfile
 from mystira.content.desk.actions import By
 from mystira.content.desk.commands import add_definitions, export_sheets, import_sheets
 from mystira.content.desk.http import shapes_of
 from mystira.content.desk.model.kinds import KINDS, Kind
+from mystira.polyglot.work import Work
 from mystira.run import SAMPLE_CONTENT
 from tests.operations.conftest import Desk, desk
 
@@ -121,6 +124,21 @@ async def test_a_definition_in_use_says_who_uses_it(stocked: Desk) -> None:
     refused = await stocked.client.delete(f"{API}/age-groups/6-9", headers={"If-Match": "*"})
     assert refused.status_code == 409 and refused.json()["code"] == "in_use"
     assert {"says": "the badge Wobbly Knees", "path": f"{PAGE}/badges/6-9-courage-bronze"} in refused.json()["uses"]
+
+
+async def test_an_age_group_that_a_player_has_stays(stocked: Desk) -> None:
+    await add(stocked, "age-groups", "0-0")
+    details = {"name": "Kim", "age_group": "6-9", "avatar": "fox"}
+    player = await stocked.platform.works.run(add_profile, account_id="a", **details)
+    await stocked.platform.works.run(_becomes, player.id, "0-0")
+    refused = await stocked.client.delete(f"{API}/age-groups/0-0", headers={"If-Match": "*"})
+    assert refused.status_code == 409 and refused.json()["uses"][0]["says"] == "players of families"
+
+
+async def _becomes(work: Work, profile_id: str, age_group: str) -> None:
+    profile = await work.get(UserProfile, profile_id)
+    assert profile is not None
+    work.save(profile.evolve(age_group=age_group))
 
 
 async def test_a_rename_keeps_the_id(stocked: Desk) -> None:

@@ -39,6 +39,11 @@ async def profile(work: Work, account_id: str, profile_id: str) -> PlayerProfile
     return _seen(found, {found.id} if consent is not None and consent.state == "active" else set())
 
 
+async def has_players_of(work: Work, age_group: str) -> bool:
+    """Tell whether any family has a player of this age group."""
+    return await work.first(UserProfile, equal("age_group", age_group)) is not None
+
+
 async def consent_of(work: Work, profile_id: str) -> ParentalConsent | None:
     """Return what the parent allows for this child; None when nothing was ever said."""
     return await work.get(ParentalConsent, profile_id, profile_id)

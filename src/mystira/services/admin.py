@@ -1,13 +1,16 @@
 """The admin service: the doors for those who run the platform, and what its pages' navigation shows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from litestar import Litestar
 
+from mystira.accounts import views as accounts
 from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
 from mystira.content.desk import http as desk_http
 from mystira.content.desk import pages as desk_pages
+from mystira.content.desk.ports import Use
 from mystira.content.imports import http as imports_http
 from mystira.content.imports import pages as imports
 from mystira.content.media import http as media_http
@@ -96,6 +99,7 @@ def doors(platform: Platform) -> Doors:
             "gatekeeper": Gatekeeper(platform.replication),
             "reader": platform.reader,
             "navigation": NAVIGATION,
+            "uses": _uses,
             "readers": platform.readers,
             "scenario_uses": scenario_uses,
             "data": platform.settings.data,
@@ -104,6 +108,13 @@ def doors(platform: Platform) -> Doors:
         authenticate_staff=authenticate_staff,
         staff_cookie=ADMIN_COOKIE,
     )
+
+
+async def _uses(work: Work, noun: str, id: str) -> Sequence[Use]:
+    """Tell the desk who uses a definition, of the rooms that content knows nothing of."""
+    if noun == "age-groups" and await accounts.has_players_of(work, id):
+        return (Use(says="players of families", path="/admin/accounts/profiles"),)
+    return ()
 
 
 def make_admin_app(platform: Platform) -> Litestar:

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -12,8 +12,8 @@ from mystira.polyglot.query import Order, Query, Scalar
 from mystira.web.bodies import BodyInvalid, convert
 
 SHOWN, SHOWN_MAX = 50, 200
-LISTING = {
-    "limit": f"How many, 1 to {SHOWN_MAX}; {SHOWN} where nothing is said.",
+LISTING: dict[str, str | tuple[Any, str]] = {
+    "limit": (Annotated[int, msgspec.Meta(ge=1, le=SHOWN_MAX)], f"How many; {SHOWN} where nothing is said."),
     "after": "Go on behind this page: what it gave as `after`.",
 }
 """The query of every list, for its description."""

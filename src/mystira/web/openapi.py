@@ -1,6 +1,6 @@
 """Describes the API (OpenAPI 3.1) from the very structs that handlers read strictly and answer with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -22,6 +22,8 @@ WITHOUT_BODY = (204, 304)
 class Described(msgspec.Struct, frozen=True, kw_only=True):
     """What a route takes and answers. `example` is a body as a caller could send it; `streams`: answers without end.
 
+    `query` holds the meaning of each parameter, text where a type does not come before it: `(int, "How many.")`.
+
     `headers` are those that a caller may send, `also` further answers that are no refusals, and what they mean (with a
     body like `answer`, unless their status allows none); `versioned` answers carry an ETag.
     """
@@ -29,7 +31,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     answer: Any
     body: type[msgspec.Struct] | None = None
     example: msgspec.Struct | None = None
-    query: dict[str, str] = {}
+    query: dict[str, Any] = {}
     refusals: tuple[type[Problem], ...] = ()
     streams: bool = False
     headers: dict[str, str] = {}
@@ -52,7 +54,7 @@ def describe(
     answer: Any,
     *,
     example: msgspec.Struct | None = None,
-    query: dict[str, str] | None = None,
+    query: Mapping[str, str | tuple[Any, str]] | None = None,
     refusals: Sequence[type[Problem]] = (),
     streams: bool = False,
     headers: dict[str, str] | None = None,
@@ -65,7 +67,7 @@ def describe(
         answer=answer,
         body=body,
         example=example,
-        query=query or {},
+        query=dict(query or {}),
         refusals=tuple(refusals),
         streams=streams,
         headers=headers or {},
@@ -155,11 +157,12 @@ def _media_type(described: Described) -> str:
 def _parameters(route: HTTPRoute, described: Described) -> list[dict[str, Any]]:
     text = {"type": "string"}
     named = [{"name": name, "in": "path", "required": True, "schema": text} for name in route.path_parameters]
-    return named + [
-        {"name": name, "in": place, "required": False, "schema": text, "description": meaning}
-        for place, parameters in (("query", described.query), ("header", described.headers))
-        for name, meaning in parameters.items()
-    ]
+    for place, parameters in (("query", described.query), ("header", described.headers)):
+        for name, told in parameters.items():
+            kind, meaning = cast(tuple[Any, str], told) if isinstance(told, tuple) else (str, told)
+            schema = msgspec.json.schema(kind)
+            named.append({"name": name, "in": place, "required": False, "schema": schema, "description": meaning})
+    return named
 
 
 def _refusals(handler: HTTPRouteHandler, described: Described) -> dict[str, Any]:

@@ -6,7 +6,7 @@ that was read. So nothing is lost when a request is sent again after an answer t
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 from litestar import Request, Response, delete, get, put
@@ -32,7 +32,7 @@ from mystira.web.versions import IF_MATCH, IF_NONE_MATCH, Stale, VersionNeeded, 
 JSON = "application/json"
 KEPT_AN_HOUR = "public, max-age=3600"
 WHY_LENGTH_MAX = 500
-WHY = {"why": f"Why, for the audit; at most {WHY_LENGTH_MAX} characters."}
+WHY = {"why": (Annotated[str, msgspec.Meta(max_length=WHY_LENGTH_MAX)], "Why, for the audit.")}
 
 Asking = Request[Any, Any, Any]
 
@@ -112,10 +112,10 @@ def admin_doors(kind: Kind) -> tuple[HTTPRouteHandler, ...]:
 def _descriptions(kind: Kind) -> tuple[dict[str, Any], ...]:
     """Return what the document says of listing, showing, writing and deleting."""
     written, shown, page = shapes_of(kind.noun)
-    query = {
+    query: dict[str, Any] = {
         "search": "Part of an id or of a name.",
-        "order": f"What to sort by: {' or '.join(orders(kind))}.",
-        "descending": "`true`: the last one first.",
+        "order": (Literal[orders(kind)], "What to sort by."),
+        "descending": (bool, "The last one first."),
         **_narrowed(kind),
         **LISTING,
     }
