@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from litestar import Litestar
 
@@ -59,7 +60,6 @@ NAVIGATION = (
 
 def doors(platform: Platform) -> Doors:
     """Return what those who run the platform reach."""
-    documents = platform.settings.documents
     return Doors(
         handlers=[
             *admins.HANDLERS,
@@ -94,20 +94,25 @@ def doors(platform: Platform) -> Doors:
             *imports_http.HANDLERS,
         ],
         rooms=("operations", "accounts", "content", "play"),
-        state={
-            "replication": platform.replication,
-            "gatekeeper": Gatekeeper(platform.replication),
-            "reader": platform.reader,
-            "navigation": NAVIGATION,
-            "uses": _uses,
-            "readers": platform.readers,
-            "scenario_uses": scenario_uses,
-            "data": platform.settings.data,
-            "documents_file": documents if isinstance(documents, Path) else None,
-        },
+        state=_state(platform),
         authenticate_staff=authenticate_staff,
         staff_cookie=ADMIN_COOKIE,
     )
+
+
+def _state(platform: Platform) -> dict[str, Any]:
+    documents = platform.settings.documents
+    return {
+        "replication": platform.replication,
+        "gatekeeper": Gatekeeper(platform.replication),
+        "reader": platform.reader,
+        "navigation": NAVIGATION,
+        "uses": _uses,
+        "readers": platform.readers,
+        "scenario_uses": scenario_uses,
+        "data": platform.settings.data,
+        "documents_file": documents if isinstance(documents, Path) else None,
+    }
 
 
 async def _uses(work: Work, noun: str, id: str) -> Sequence[Use]:
