@@ -100,6 +100,14 @@ SETTINGS = (
         "After how many days what both stores hold is slowly reread and compared again; 0 leaves that to people.",
     ),
     Setting("MYSTIRA_SCRUB_PACE", "50", "How many records a second that rereads, at most."),
+    Setting(
+        "MYSTIRA_PUBLIC_URL",
+        "",
+        "Where families' browsers find the pages, like `https://play.example.org`; else this machine's own address.",
+    ),
+    Setting("MYSTIRA_STRIPE_KEY", "", "The secret key of a Stripe account; else the demo sells in a sandbox."),
+    Setting("MYSTIRA_STRIPE_WEBHOOK_SECRET", "", "The signing secret of the webhook that Stripe sends notices to."),
+    Setting("MYSTIRA_STRIPE_URL", "https://api.stripe.com", "Where Stripe's API is."),
     Setting("MYSTIRA_PURGE_DAYS", "30", "After how many days what was removed leaves no trace; 0 keeps the traces."),
 )
 
@@ -109,6 +117,14 @@ DAYS = ("MYSTIRA_SCRUB_DAYS", "MYSTIRA_PURGE_DAYS")
 MEDIA_NUMBERS = tuple(
     f"MYSTIRA_MEDIA_{name}"
     for name in ("PICTURE_MB", "SOUND_MB", "FILM_MB", "UPLOAD_MB", "PIXELS", "SECONDS", "KEEP_DAYS")
+)
+TEXTS = (
+    "MYSTIRA_SECRET",
+    "MYSTIRA_METRICS_TOKEN",
+    "MYSTIRA_TRACES",
+    "MYSTIRA_STRIPE_KEY",
+    "MYSTIRA_STRIPE_WEBHOOK_SECRET",
+    "MYSTIRA_STRIPE_URL",
 )
 LIMITS = tuple(setting.name for setting in SETTINGS if setting.name.startswith("MYSTIRA_LIMIT_"))
 
@@ -139,6 +155,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     purge_days: int
     metrics_token: str
     traces: str
+    public_url: str
+    stripe_key: str
+    stripe_webhook_secret: str
+    stripe_url: str
 
     @property
     def address(self) -> str:
@@ -180,6 +200,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         wrong.append(_say("MYSTIRA_TRACES", value, "write an address like `http://127.0.0.1:4318/v1/traces`"))
     wrong += _wrong_proxies(value)
     wrong += _wrong_numbers(value)
+    wrong += _wrong_payments(value)
     if wrong or documents is None or media is None:
         raise SettingsWrong(wrong="\n".join(f"  {line}" for line in wrong))
     return Settings(
@@ -192,15 +213,30 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         media=media,
         **_media_settings(value),
         demo=value["MYSTIRA_DEMO"] == "1",
-        secret=value["MYSTIRA_SECRET"],
         proxies=_proxies(value),
-        **_limits(value),
         scrub_days=int(value["MYSTIRA_SCRUB_DAYS"]),
         scrub_pace=int(value["MYSTIRA_SCRUB_PACE"]),
         purge_days=int(value["MYSTIRA_PURGE_DAYS"]),
-        metrics_token=value["MYSTIRA_METRICS_TOKEN"],
-        traces=value["MYSTIRA_TRACES"],
+        **_plain(value),
+        public_url=value["MYSTIRA_PUBLIC_URL"].rstrip("/"),
     )
+
+
+def _plain(value: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings that mean what is written, under the names of their fields."""
+    told: dict[str, Any] = {name: value[name] for name in TEXTS} | {name: int(value[name]) for name in LIMITS}
+    return {name.removeprefix(PREFIX).lower(): one for name, one in told.items()}
+
+
+def _wrong_payments(value: Mapping[str, str]) -> list[str]:
+    wrong = [
+        _say(name, value, "write an address that begins with https://")
+        for name in ("MYSTIRA_PUBLIC_URL", "MYSTIRA_STRIPE_URL")
+        if value[name] and not value[name].startswith(("http://", "https://"))
+    ]
+    if bool(value["MYSTIRA_STRIPE_KEY"]) is not bool(value["MYSTIRA_STRIPE_WEBHOOK_SECRET"]):
+        wrong.append("MYSTIRA_STRIPE_KEY and MYSTIRA_STRIPE_WEBHOOK_SECRET belong together: set both, or neither.")
+    return wrong
 
 
 def _wrong_numbers(value: Mapping[str, str]) -> list[str]:
@@ -218,10 +254,6 @@ def _wrong_numbers(value: Mapping[str, str]) -> list[str]:
         if not (value[name].isdecimal() and value[name].isascii() and 1 <= int(value[name]) <= 100_000_000)
     ]
     return limits + days + pace + media
-
-
-def _limits(value: Mapping[str, str]) -> dict[str, Any]:
-    return {name.removeprefix(PREFIX).lower(): int(value[name]) for name in LIMITS}
 
 
 def _media_folder(value: str, default: Path) -> Path | None:

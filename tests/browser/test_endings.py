@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mystira.content.commands import SAMPLE_CONTENT, check_own_file, read_vocabulary, vocabulary_of
 from mystira.content.scenarios.model.scenario import ScenarioContent, Scene, story_id
+from tests.browser.buying import buy_if_needed
 from tests.browser.looks import watched
 from tests.browser.playing import enter, go_on
 from tests.processes import RunningPlatform
@@ -67,6 +68,7 @@ def test_a_story_is_played_to_every_ending(browser: Browser, running: RunningPla
     page = context.new_page()
     said = watched(page)
     enter(page, running.address)
+    buy_if_needed(page, f"{running.address}/stories/{path.stem}")
     for _ in range(GAMES_MAX):
         begin(page, running.address, story_id(content.title))
         page.evaluate(SHIFTS)

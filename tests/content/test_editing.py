@@ -161,12 +161,13 @@ async def test_only_an_administrator_deletes_and_only_what_nobody_has_played(aut
     form["version"] = await version(authors, f"{BASE}/delete")
     used = await authors.client.post(f"{BASE}/delete", data=form)
     assert used.status_code == 409 and "1 game" in used.text
-    other = "/admin/content/scenarios/the-clockwork-orchard"
+    assert "the bundle First evenings" in used.text
+    other = "/admin/content/scenarios/the-kitchen-that-remembered"
     archived = {"version": await version(authors, f"{other}/steps/archive"), "why": "old"}
     assert (await authors.client.post(f"{other}/steps/archive", data=archived)).status_code == 303
     form = {"version": await version(authors, f"{other}/delete"), "why": "not needed"}
     assert (await authors.client.post(f"{other}/delete", data=form)).status_code == 303
-    assert await works.open().get(Scenario, "the-clockwork-orchard") is None
+    assert await works.open().get(Scenario, "the-kitchen-that-remembered") is None
 
 
 async def test_every_change_is_told_with_who_and_why(authors: Desk) -> None:

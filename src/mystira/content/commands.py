@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from mystira.content import views
 from mystira.content.actions import WORDS, Definition, check_scenario, import_checked
+from mystira.content.bundles.model import BundleDetails
 from mystira.content.desk.commands import add_definitions
 from mystira.content.scenarios.actions import scenario_of
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
@@ -87,6 +90,16 @@ async def import_folder(works: Works, folder: Path, report: Callable[[str], None
         known = await works.open().get(Scenario, story_id(checked.content.title))
         if known is None or (known.state == "draft" and known.latest_version == 0):
             await import_checked(works, checked, publish=True)
+    # What edits bundles knows the web layer, and checking a file should not wait for a web server to load.
+    from mystira.content.bundles.actions import import_bundle
+
+    for path in sorted((folder / "bundles").glob("*.yaml")):
+        await works.run(import_bundle, bundle_id=path.stem, details=read_bundle(path))
+
+
+def read_bundle(path: Path) -> BundleDetails:
+    """Return what the file of a bundle says; the file's name is the bundle's id."""
+    return msgspec.convert(_plain(read(path.read_bytes())), BundleDetails)
 
 
 async def export_files(works: Works, ids: Sequence[str], folder: Path) -> int:
@@ -189,4 +202,14 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 
 
 def _plain(node: Node) -> dict[str, Any]:
-    return {str(key.value): value.value for key, value in node.value}
+    return {str(key.value): _value(value) for key, value in node.value}
+
+
+def _value(node: Node) -> Any:
+    match node.kind:
+        case "map":
+            return _plain(node)
+        case "list":
+            return [_value(one) for one in node.value]
+        case _:
+            return node.value

@@ -2,9 +2,11 @@
 
 from mystira.content.avatars import storage as avatars
 from mystira.content.badges import storage as badges
+from mystira.content.bundles import storage as bundles
 from mystira.content.characters import storage as characters
 from mystira.content.imports import storage as imports
 from mystira.content.media import storage as media
+from mystira.content.purchases import storage as purchases
 from mystira.content.scenarios import storage as scenarios
 from mystira.content.vocabulary import storage as vocabulary
 
@@ -16,4 +18,6 @@ COLLECTIONS = (
     *avatars.COLLECTIONS,
     *imports.COLLECTIONS,
     *media.COLLECTIONS,
+    *bundles.COLLECTIONS,
+    *purchases.COLLECTIONS,
 )

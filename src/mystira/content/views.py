@@ -1,6 +1,6 @@
 """What can be seen of the catalogue, by players and by other rooms."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +73,12 @@ async def library(work: Work, age_group: str | None = None, search: str | None =
     wanted = (search or "").casefold().split()
     cards = [await _card(work, scenario) for scenario in found.items]
     return tuple(card for card in cards if card is not None and all(word in _searched(card) for word in wanted))
+
+
+async def cards(work: Work, scenarios: Sequence[Scenario]) -> tuple[StoryCard, ...]:
+    """Return published stories as players see them, in this order."""
+    found = [await _card(work, scenario) for scenario in scenarios]
+    return tuple(card for card in found if card is not None)
 
 
 async def story(work: Work, scenario_id: str) -> StoryCard | None:

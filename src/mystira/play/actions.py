@@ -2,6 +2,7 @@
 
 from mystira.accounts import views as accounts
 from mystira.content import views as content
+from mystira.content.purchases import views as purchases
 from mystira.play.model import moves
 from mystira.play.model.moves import Asked
 from mystira.play.model.results import (
@@ -17,7 +18,14 @@ from mystira.play.model.results import (
     tracked,
 )
 from mystira.play.model.session import PLAYERS_MAX, GameSession, Move, PlayClaim, Player, claim_id
-from mystira.play.problems import ConsentMissing, PlayersInvalid, ProfileNotFound, SessionNotFound, TooYoung
+from mystira.play.problems import (
+    ConsentMissing,
+    PlayersInvalid,
+    ProfileNotFound,
+    PurchaseNeeded,
+    SessionNotFound,
+    TooYoung,
+)
 from mystira.play.views import badge_goals, badges, latest_script, scores, script, session
 from mystira.polyglot.entity import Value
 from mystira.polyglot.work import Work, Works
@@ -68,6 +76,7 @@ async def begin_session(
     played = await latest_script(work, scenario_id)
     players = await _seated(work, account_id, seats, {character.id for character in played.characters})
     await _check_ages(work, players, played.minimum_age, parent_allows)
+    await _check_bought(work, account_id, scenario_id, played.title)
     started, told = moves.start(
         played,
         session_id=session_id,
@@ -88,14 +97,20 @@ async def check_players(
     owner_profile_id: str,
     scenario_id: str,
     seats: tuple[Seat, ...],
+    restart: bool,
     parent_allows: bool,
 ) -> None:
-    """Refuse, before anything is reserved, a game that these players may not start."""
+    """Refuse, before anything is reserved, a game that these players may not start.
+
+    One that is unfinished goes on whatever became of a purchase since; only a new one asks for it.
+    """
     if await accounts.profile(work, account_id, owner_profile_id) is None:
         raise ProfileNotFound
     played = await latest_script(work, scenario_id)
     players = await _seated(work, account_id, seats, {character.id for character in played.characters})
     await _check_ages(work, players, played.minimum_age, parent_allows)
+    if restart or not await _is_unfinished(work, account_id, claim_id(account_id, owner_profile_id, scenario_id)):
+        await _check_bought(work, account_id, scenario_id, played.title)
 
 
 async def start_game(
@@ -113,7 +128,7 @@ async def start_game(
     Each step is a unit of work of its own; whoever starts the same game again completes what was left undone.
     """
     who = {"account_id": account_id, "owner_profile_id": owner_profile_id, "scenario_id": scenario_id}
-    await check_players(works.open(), **who, seats=seats, parent_allows=parent_allows)
+    await check_players(works.open(), **who, seats=seats, restart=restart, parent_allows=parent_allows)
     session_id = await works.run(reserve_session, **who)
     if restart and await works.open().get(GameSession, session_id, account_id) is not None:
         await works.run(abandon_session, account_id=account_id, session_id=session_id)
@@ -256,6 +271,18 @@ async def _player(work: Work, account_id: str, number: int, seat: Seat) -> Playe
         profile_id=profile.id,
         age_group=profile.age_group,
     )
+
+
+async def _is_unfinished(work: Work, account_id: str, at: str) -> bool:
+    claim = await work.get(PlayClaim, at)
+    running = None if claim is None else await work.get(GameSession, claim.session_id, account_id)
+    return running is not None and not running.is_over
+
+
+async def _check_bought(work: Work, account_id: str, scenario_id: str, title: str) -> None:
+    asked = await purchases.story_claim(work, account_id, scenario_id)
+    if not asked.is_open:
+        raise PurchaseNeeded(title=title, bundle_ids=[bundle.id for bundle in asked.bundles])
 
 
 async def _check_ages(work: Work, players: tuple[Player, ...], minimum_age: int, parent_allows: bool) -> None:

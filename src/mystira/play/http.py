@@ -21,6 +21,7 @@ from mystira.play.problems import (
     PlayersInvalid,
     PlayerUnknown,
     ProfileNotFound,
+    PurchaseNeeded,
     SceneMovedOn,
     SessionNotFound,
     SessionOver,
@@ -84,7 +85,7 @@ MOVE = MoveAsked(scene_id="gate", choice="continue", key="4f1c9a52-first-move")
 STARTING = describe(
     Standing,
     example=START,
-    refusals=(ConsentMissing, PlayersInvalid, ProfileNotFound, StoryNotFound, TooYoung),
+    refusals=(ConsentMissing, PlayersInvalid, ProfileNotFound, PurchaseNeeded, StoryNotFound, TooYoung),
 )
 MOVING = describe(
     Outcome,

@@ -17,12 +17,10 @@ from mystira.play.model.session import GameSession
 from mystira.play.problems import (
     SceneMovedOn,
     SessionOver,
-    StoryNotFound,
 )
 from mystira.play.views import (
     SceneShown,
     avatars_of,
-    continuable,
     earnings,
     echo_left,
     players_shown,
@@ -33,7 +31,7 @@ from mystira.play.views import (
     statistics,
 )
 from mystira.polyglot.work import Work, Works
-from mystira.web.access import allow, family, principal
+from mystira.web.access import allow, family
 from mystira.web.bodies import Body, read_form
 from mystira.web.pages import page
 
@@ -47,40 +45,6 @@ class MoveForm(Body, frozen=True, kw_only=True):
     scene_id: str
     choice: str
     key: Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)]
-
-
-@get("/", opt=allow("anyone", page=True), include_in_schema=False)
-async def home(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Show the stories, and what can be continued."""
-    work = _works(request).open()
-    who = await principal(request)
-    age_group = request.query_params.get("age_group", "")
-    search = request.query_params.get("search", "")
-    return page(
-        request,
-        "play/_stories.html" if request.headers.get("hx-request") else "play/home.html",
-        stories=await content.library(work, age_group or None, search),
-        age_groups=await content.age_groups(work),
-        axes=await content.axis_names(work),
-        age_group=age_group,
-        search=search,
-        games=await continuable(work, who.account_id) if who else (),
-        demo=request.app.state.demo,
-    )
-
-
-@get("/stories/{scenario_id:str}", opt=allow("anyone", page=True), include_in_schema=False)
-async def story_page(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[bytes]:
-    """Show one story and who one can be in it."""
-    work = _works(request).open()
-    who = await principal(request)
-    return page(
-        request,
-        "play/story.html",
-        story=await _story(work, scenario_id),
-        axes=await content.axis_names(work),
-        games=await continuable(work, who.account_id, scenario_id) if who else (),
-    )
 
 
 @get("/play/{session_id:str}", opt=OWN_GAME, include_in_schema=False)
@@ -180,13 +144,6 @@ async def _ending(work: Work, game: GameSession, played: Script) -> dict[str, An
     }
 
 
-async def _story(work: Work, scenario_id: str) -> content.StoryCard:
-    story = await content.story(work, scenario_id)
-    if story is None:
-        raise StoryNotFound
-    return story
-
-
 def _media_of(scene: SceneShown) -> list[str | None]:
     return [scene.media.image, scene.media.audio, scene.media.video, scene.music, *scene.sound_effects]
 
@@ -204,4 +161,4 @@ def _works(request: Request[Any, Any, Any]) -> Works:
     return cast(Works, request.app.state.works)
 
 
-HANDLERS = (home, story_page, scene_page, move, pause, abandon, earned)
+HANDLERS = (scene_page, move, pause, abandon, earned)

@@ -75,6 +75,12 @@ class TooYoung(Problem):
     kind = Kind.FORBIDDEN
 
 
+class PurchaseNeeded(Problem):
+    """{title} is part of a bundle that your family does not have. A parent can get it on the page of the story."""
+
+    kind = Kind.FORBIDDEN
+
+
 class NeverEnds(Problem):
     """No ending of {title} can be reached within {moves} moves, so there is nothing to count. Give it a shorter way."""
 

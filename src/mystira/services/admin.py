@@ -9,6 +9,8 @@ from litestar import Litestar
 from mystira.accounts import views as accounts
 from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
+from mystira.content.bundles import pages as bundles
+from mystira.content.bundles.views import bundles_of
 from mystira.content.desk import http as desk_http
 from mystira.content.desk import pages as desk_pages
 from mystira.content.desk.ports import Use
@@ -17,6 +19,7 @@ from mystira.content.imports import pages as imports
 from mystira.content.media import http as media_http
 from mystira.content.media.library import http as library_http
 from mystira.content.media.library import pages as library
+from mystira.content.purchases.refunds import pages as refunds
 from mystira.content.scenarios import pages as scenarios
 from mystira.content.scenarios.editor import http as editor_http
 from mystira.content.scenarios.editor import pages as editor
@@ -42,6 +45,7 @@ from mystira.play.preview import pages as preview
 from mystira.play.views import games_of
 from mystira.polyglot.work import Work
 from mystira.services.doors import Doors, make_application
+from mystira.services.paying import paying
 from mystira.services.platform import Platform
 from mystira.web.pages import Place
 
@@ -85,6 +89,8 @@ def doors(platform: Platform) -> Doors:
             *versions.HANDLERS,
             *desk_pages.HANDLERS,
             *desk_http.HANDLERS,
+            *bundles.HANDLERS,
+            *refunds.HANDLERS,
             *calibration.HANDLERS,
             *calibration_http.HANDLERS,
             *preview.HANDLERS,
@@ -110,6 +116,7 @@ def _state(platform: Platform) -> dict[str, Any]:
         "uses": _uses,
         "readers": platform.readers,
         "scenario_uses": scenario_uses,
+        **paying(platform.settings),
         "data": platform.settings.data,
         "documents_file": documents if isinstance(documents, Path) else None,
     }
@@ -130,4 +137,5 @@ def make_admin_app(platform: Platform) -> Litestar:
 async def scenario_uses(work: Work, scenario_id: str) -> tuple[str, ...]:
     """Return who needs a story, in words: what is used cannot be deleted."""
     games = await games_of(work, scenario_id)
-    return (f"{games:,} {'game' if games == 1 else 'games'}",) if games else ()
+    bundles = [f"the bundle {one.title}" for one in await bundles_of(work, scenario_id)]
+    return ((f"{games:,} {'game' if games == 1 else 'games'}",) if games else ()) + tuple(bundles)

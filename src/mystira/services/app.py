@@ -11,16 +11,24 @@ from mystira.accounts.actions import add_profile, complete_account, give_consent
 from mystira.accounts.pages import SAMPLE_FAMILY, SESSION_COOKIE, authenticate
 from mystira.accounts.ports import Mailbox
 from mystira.analytics import http as analytics_http
+from mystira.content.bundles import http as bundles_http
 from mystira.content.commands import import_folder
 from mystira.content.desk import http as desk_http
+from mystira.content.library import http as library_http
 from mystira.content.media import http as media_http
+from mystira.content.purchases import http as purchases_http
+from mystira.content.purchases import pages as purchase_pages
+from mystira.content.purchases.sandbox import pages as sandbox_pages
+from mystira.content.purchases.stripe import http as stripe_http
 from mystira.content.scenarios import http as scenarios_http
 from mystira.play import http as play_http
 from mystira.play import pages as play_pages
+from mystira.play.library import pages as play_library
 from mystira.play.seating import pages as seating
 from mystira.play.trophies import pages as trophy_pages
 from mystira.polyglot.keyed import keyed_hash
 from mystira.services.doors import Doors, make_application
+from mystira.services.paying import paying
 from mystira.services.platform import Platform
 from mystira.web.installable import HANDLERS as INSTALLABLE
 
@@ -35,15 +43,22 @@ def doors(platform: Platform) -> Doors:
             *scenarios_http.HANDLERS,
             *desk_http.PLAYER_HANDLERS,
             *media_http.HANDLERS,
+            *bundles_http.HANDLERS,
+            *library_http.HANDLERS,
+            *purchases_http.HANDLERS,
+            *purchase_pages.HANDLERS,
+            *sandbox_pages.HANDLERS,
+            *stripe_http.HANDLERS,
             *play_http.HANDLERS,
+            *play_library.HANDLERS,
             *play_pages.HANDLERS,
             *seating.HANDLERS,
             *trophy_pages.HANDLERS,
             *account_pages.HANDLERS,
             *INSTALLABLE,
         ],
-        rooms=("play", "accounts"),
-        state={"demo": platform.settings.demo, "mailbox": Mailbox()},
+        rooms=("play", "accounts", "content"),
+        state={"demo": platform.settings.demo, "mailbox": Mailbox(), **paying(platform.settings)},
         authenticate=authenticate,
         session_cookie=SESSION_COOKIE,
     )

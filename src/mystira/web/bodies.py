@@ -46,7 +46,7 @@ async def read_body(request: Request[Any, Any, Any], wanted: type[T], *, bytes_m
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/merge-patch+json"):
         raise _invalid([Wrong("$", "send JSON with Content-Type: application/json")])
-    return convert(_parse(await _bytes(request, bytes_max)), wanted, strict=True)
+    return convert(_parse(await read_bytes(request, bytes_max)), wanted, strict=True)
 
 
 async def read_form(request: Request[Any, Any, Any], wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
@@ -55,7 +55,7 @@ async def read_form(request: Request[Any, Any, Any], wanted: type[T], *, bytes_m
     A handler that takes more than usual says so by its own `request_max_body_size`, too.
     """
     try:
-        text = (await _bytes(request, bytes_max)).decode()
+        text = (await read_bytes(request, bytes_max)).decode()
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=500, errors="strict")
     except ValueError as error:
         raise _invalid([Wrong("$", "this is not a form in UTF-8")]) from error
@@ -89,7 +89,8 @@ def _invalid(errors: Iterable[Wrong]) -> BodyInvalid:
     )
 
 
-async def _bytes(request: Request[Any, Any, Any], most: int) -> bytes:
+async def read_bytes(request: Request[Any, Any, Any], most: int = BODY_BYTES_MAX) -> bytes:
+    """Return the body as it came, or BodyTooLarge before more of it is kept than may be sent."""
     size = request.headers.get("content-length")
     if size is not None and size.isdecimal() and int(size) > most:
         raise BodyTooLarge(most=most)

@@ -12,7 +12,7 @@ from mystira.content import views as content
 from mystira.play import actions
 from mystira.play.actions import Seat
 from mystira.play.model.session import PLAYERS_MAX
-from mystira.play.problems import ConsentMissing, PlayersInvalid, StoryNotFound, TooYoung
+from mystira.play.problems import ConsentMissing, PlayersInvalid, PurchaseNeeded, StoryNotFound, TooYoung
 from mystira.play.views import continuable
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.work import Work, Works
@@ -109,7 +109,7 @@ async def start(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> 
             restart=form.restart,
             parent_allows=form.parent_allows,
         )
-    except (PlayersInvalid, TooYoung, ConsentMissing) as problem:
+    except (PlayersInvalid, TooYoung, ConsentMissing, PurchaseNeeded) as problem:
         work = works.open()
         return await _shown(request, work, story, _refused(await _as_sent(request, work, form), problem))
     return Redirect(f"/play/{game.id}", status_code=303)

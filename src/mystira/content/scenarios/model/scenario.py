@@ -128,8 +128,9 @@ class ScenarioContent(Value, frozen=True, kw_only=True):
 class Scenario(Entity, frozen=True, kw_only=True):
     """A story's draft and life cycle. Its id is the slug of its first title; `latest_version` 0 means none yet.
 
-    `content` is the draft. Once published, title, description, age and image are those of the published version:
-    players must not see what an author is still changing. `revision` then says how far those changes are.
+    `content` is the draft. Once published, everything else that the library shows and searches is that of the published
+    version: players must not see what an author is still changing. `revision` then says how far those changes are.
+    `words` is title, description and tags in small letters.
     """
 
     title: str
@@ -142,6 +143,9 @@ class Scenario(Entity, frozen=True, kw_only=True):
     content: ScenarioContent
     changed_at: datetime
     revision: Revision = "none"
+    session_length: str | None = None
+    core_axes: tuple[str, ...] = ()
+    words: str = ""
 
 
 class ScenarioVersion(Entity, frozen=True, kw_only=True):
@@ -186,4 +190,7 @@ def shown(content: ScenarioContent) -> dict[str, Any]:
         "age_group": content.age_group,
         "minimum_age": content.minimum_age,
         "image": content.image,
+        "session_length": content.session_length,
+        "core_axes": content.core_axes,
+        "words": " ".join((content.title, content.description, *content.tags)).casefold(),
     }

@@ -1,0 +1,1 @@
+"""Bundles: stories that are offered together, free or for a price."""

@@ -1,0 +1,45 @@
+"""What bundles refuse, and why."""
+
+from mystira.polyglot.problem import Kind, Problem
+
+
+class BundleNotFound(Problem):
+    """This bundle does not exist or is not offered."""
+
+    kind = Kind.NOT_FOUND
+
+
+class BundleInvalid(Problem):
+    """{reason}"""
+
+    kind = Kind.UNPROCESSABLE
+
+
+class BundleExists(Problem):
+    """There is a bundle {bundle_id} already. Change that one, or choose another id."""
+
+    kind = Kind.CONFLICT
+
+
+class BundleStateWrong(Problem):
+    """This bundle is {now}, so the only thing that can follow is {possible}."""
+
+    kind = Kind.CONFLICT
+
+
+class BundleBought(Problem):
+    """Families have bought this bundle, so it cannot be deleted. Archive it: nobody new can buy it then."""
+
+    kind = Kind.CONFLICT
+
+
+class StoriesMissing(Problem):
+    """{reason}"""
+
+    kind = Kind.UNPROCESSABLE
+
+
+class KeyReused(Problem):
+    """This idempotency key was used for something else. Use a new key for a new request."""
+
+    kind = Kind.UNPROCESSABLE

@@ -1,0 +1,1 @@
+"""Refunds: what staff sees of purchases, and the way back of the money."""
