@@ -83,7 +83,7 @@ def step(page: Page, link: str, button: str) -> None:
     page.get_by_role("link", name=link, exact=True).click()
     shoot(page, f"story-step-{link.lower().replace(' ', '-')}")
     page.get_by_role("button", name=button).click()
-    expect(page.get_by_role("navigation", name="Story")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Story", exact=True)).to_be_visible()
 
 
 def test_an_archive_becomes_stories_while_one_looks_on(browser: Browser, tmp_path: Path) -> None:
