@@ -20,6 +20,7 @@ from mystira.play.problems import (
 )
 from mystira.play.views import (
     SceneShown,
+    achieved_names,
     avatars_of,
     earnings,
     echo_left,
@@ -139,6 +140,7 @@ async def _ending(work: Work, game: GameSession, played: Script) -> dict[str, An
         "earned": await earnings(work, game, played),
         "is_counted": game.state != "completed" or await actions.is_counted(work, game),
         "axes": await content.axis_names(work),
+        "achieved_names": await achieved_names(work, game),
         "age_groups": await content.age_groups(work),
         "statistics": statistics(game, work),
     }
