@@ -28,6 +28,12 @@ SMALL = """(least) => [...document.querySelectorAll("button, .button, input, sel
   .filter(([one, box]) => box.height < least || box.width < least)
   .map(([one, box]) => `${one.outerHTML.slice(0, 90)} is ${Math.round(box.width)} x ${Math.round(box.height)}`)"""
 
+# What sticks out, the innermost first; nothing while the page itself fits.
+TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll("main *")]
+  .filter((one) => one.getBoundingClientRect().right > innerWidth && !one.closest(".scroller"))
+  .map((one) => `${one.outerHTML.slice(0, 90)} ends at ${Math.round(one.getBoundingClientRect().right)}`)
+  .reverse().concat("the page")"""
+
 
 def shoot(page: Page, name: str) -> None:
     """Keep pictures of a page, and fail for what sticks out, is too small to touch, or shuts somebody out."""
@@ -41,7 +47,8 @@ def shoot(page: Page, name: str) -> None:
         for kind, (width, height) in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             where = f"{name} ({kind}, {scheme})"
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{where} is too wide"
+            wide = page.evaluate(TOO_WIDE)
+            assert wide == [], f"{where} is too wide: {wide}"
             page.screenshot(path=SHOTS / f"{name}-{kind}-{scheme}.png", full_page=True)
             # What axe looks at is the same at both widths, and it takes its time.
             found = violations(page) if kind == "phone" else []
