@@ -47,7 +47,7 @@ def facts(pairs: Iterable[tuple[str, RenderableType]]) -> Table:
 def drawn_status(found: Status, width: int) -> RenderableType:
     """Return one screen about all collections; a narrow one leaves out what the others tell as well."""
     narrow = width < NARROW
-    hidden = ("Leads", "Behind", "Certificates") if narrow else ()
+    hidden = ("Leads", "Behind", "Retrying", "Certificates") if narrow else ()
     lines = [_line(one, found.at, narrow=narrow) for one in found.collections]
     drawn = table(*[name for name in lines[0] if name not in hidden], right=NUMBERS)
     drawn.columns[0].no_wrap = True
