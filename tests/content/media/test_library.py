@@ -50,16 +50,16 @@ async def test_a_picture_goes_in_and_comes_out_clean(desk: Desk) -> None:
     assert len(answer.content) == asset["bytes"] == int(answer.headers["content-length"])
 
 
-async def test_a_story_that_is_published_opens_what_it_shows(desk: Desk) -> None:
+async def test_a_story_that_is_published_opens_its_cover_and_music_and_not_what_its_scenes_show(desk: Desk) -> None:
     await desk.sign_in()
-    await send(desk, ("quay.png", picture()), ("waves.wav", wav()), ("spare.png", picture(seed=2)))
+    await send(desk, ("quay.png", picture()), ("waves.wav", wav()), ("inside.png", picture(seed=2)))
     assert (await desk.client.get("/media/quay.png")).status_code == 403
     await publish(desk)
     for name, kept in (("quay.png", 7), ("waves.wav", 30)):
         answer = await desk.client.get(f"/media/{name}")
         assert answer.status_code == 200, name
         assert answer.headers["cache-control"] == f"public, max-age={kept * 86_400}"
-    assert (await desk.client.get("/media/spare.png")).status_code == 403
+    assert (await desk.client.get("/media/inside.png")).status_code == 403
     assert "/media/quay.png?instead=art/hero.svg" in (await desk.client.get("/")).text
 
 
@@ -100,7 +100,8 @@ scenes:
     title: The Quay
     type: choice
     description: It is late.
-    media: {image: quay.png, audio: waves.wav}
+    media: {image: inside.png}
+    music: waves.wav
     branches:
       - {choice: By boat, next_scene: end}
       - {choice: On foot, next_scene: end}

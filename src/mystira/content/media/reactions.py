@@ -1,4 +1,4 @@
-"""Keeps what shows which media, for those who would delete one; and opens what a published story shows to everybody."""
+"""Keeps what shows which media, for those who would delete one; and opens what the shelf shows."""
 
 from collections.abc import Iterable
 
@@ -15,11 +15,14 @@ SCENARIO = "scenario"
 
 
 async def note_published(handling: Handling, event: ScenarioPublished) -> None:
-    """Note what a published story shows, and open it."""
+    """Note what a published story shows, and open what the shelf shows of it, and its music.
+
+    What its scenes show and tell stays closed: who plays sees it at signed addresses, and a story may have a price.
+    """
     await _note_story(handling, event.scenario_id)
     work = handling.works.open()
     version = await work.get(ScenarioVersion, version_id(event.scenario_id, event.version), event.scenario_id)
-    for media_id in _media_of(version.content) if version is not None else ():
+    for media_id in _for_everybody(version.content) if version is not None else ():
         # Opening what is open changes nothing, so a repeated delivery does no harm.
         await handling.works.run(open_medium, media_id=media_id)
 
@@ -58,11 +61,19 @@ async def _note_story(handling: Handling, scenario_id: str) -> None:
 
 def _media_of(content: ScenarioContent) -> list[str]:
     """Return the ids of uploaded media that a story names, each once."""
+    named: list[str | None] = []
+    for scene in content.scenes:
+        named += (scene.media.image, scene.media.audio, scene.media.video)
+    return list(dict.fromkeys([*_for_everybody(content), *_uploaded(named)]))
+
+
+def _for_everybody(content: ScenarioContent) -> list[str]:
+    """Return the ids of uploaded media that give nothing away: the cover, who one can be, music and sounds."""
     named: list[str | None] = [content.image]
     for character in content.characters:
         named += (character.image, character.audio)
     for scene in content.scenes:
-        named += (scene.media.image, scene.media.audio, scene.media.video, scene.music, *scene.sound_effects)
+        named += (scene.music, *scene.sound_effects)
     return list(dict.fromkeys(_uploaded(named)))
 
 
