@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from mystira.content import views as content
 from mystira.content.imports import actions, jobs, views
 from mystira.content.imports.jobs import ImportRunner
 from mystira.content.scenarios.model.scenario import Scenario
 from mystira.web.lists import Span
 from tests.content.generated import story
+from tests.content.media.files import picture
 from tests.content.test_checking import GOOD
 from tests.operations.conftest import Desk
 
@@ -34,7 +36,8 @@ def archive(**files: str | bytes) -> bytes:
 
 def runner(desk: Desk, name: str = "one") -> ImportRunner:
     platform = desk.platform
-    return ImportRunner(platform.works, platform.readers, platform.settings.data / "imports", name=name)
+    folder = platform.settings.data / "imports"
+    return ImportRunner(platform.works, platform.readers, platform.media, folder, name=name)
 
 
 async def sent(desk: Desk, body: bytes, key: str = "", **query: Any) -> dict[str, Any]:
@@ -56,20 +59,23 @@ async def test_an_archive_is_imported_by_a_worker_with_every_finding_and_leaves_
         "tales/scenarios/bad.yaml": BAD,
         "tales/scenarios/twin.yaml": GOOD.replace("Two doors.", "Three doors."),
         "tales/scenarios/other.json": json.dumps(yaml.safe_load(other)),
-        "tales/media/cover.png": b"x",
+        "tales/media/cover.png": picture(),
+        "tales/media/broken.png": b"x",
         "tales/notes.txt": "hello",
     }
     job = await sent(authors, archive(**files), name="tales.zip", publish="true")
     assert (job["state"], job["by"], job["name"]) == ("waiting", "olga", "tales.zip")
     assert await runner(authors).step() == 1
     told = await outcome(authors, job)
-    assert (told["state"], told["done"], told["imported"], told["refused"]) == ("done", 7, 2, 2), told
+    assert (told["state"], told["done"], told["imported"], told["refused"]) == ("done", 8, 3, 3), told
     listed = (await authors.client.get(f"{API}/{job['id']}/files")).json()["items"]
     found = {one["name"].rpartition("/")[2]: (one["outcome"], {f["code"] for f in one["findings"]}) for one in listed}
     assert found["good.yaml"] == ("imported", set()) and found["other.json"][0] == "imported"
     assert found["bad.yaml"][0] == "refused" and "out_of_range" in found["bad.yaml"][1]
     assert found["twin.yaml"] == ("refused", {"same_title"})
-    assert {found[name][0] for name in ("manifest.yaml", "cover.png", "notes.txt")} == {"left out"}
+    assert found["cover.png"] == ("imported", set()) and found["broken.png"][0] == "refused"
+    assert {found[name][0] for name in ("manifest.yaml", "notes.txt")} == {"left out"}
+    assert "cover.png" in await content.media_ids(authors.platform.works.open())
     kept = await authors.platform.works.open().get(Scenario, "a-small-story")
     assert kept is not None and kept.state == "published"
     assert list((authors.platform.settings.data / "imports").iterdir()) == []

@@ -131,7 +131,9 @@ def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Cal
         **{
             f"commands {hand}": CommandRunner(platform.works, r, hand=hand).step for hand in range(1, COMMAND_HANDS + 1)
         },
-        "imports": ImportRunner(platform.works, platform.readers, platform.settings.data / "imports", name=r.name).step,
+        "imports": ImportRunner(
+            platform.works, platform.readers, platform.media, platform.settings.data / "imports", name=r.name
+        ).step,
     }
 
 

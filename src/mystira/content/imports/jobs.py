@@ -17,6 +17,8 @@ from mystira.content import views as content
 from mystira.content.actions import check_scenario, import_checked
 from mystira.content.imports import actions, views
 from mystira.content.imports.model import FileKind, Import, ImportedFile, Outcome, Tally, file_id, kind_of
+from mystira.content.media.actions.uploading import Incoming, take_entry
+from mystira.content.media.ports import MediaShelf
 from mystira.content.scenarios.actions import Asked
 from mystira.content.scenarios.model.checking import Checked, unreadable
 from mystira.content.scenarios.model.examining import context
@@ -55,9 +57,10 @@ class _Known(NamedTuple):
 class ImportRunner:
     """One hand of a worker: it carries out one import at a time."""
 
-    def __init__(self, works: Works, readers: Readers, folder: Path, *, name: str) -> None:
+    def __init__(self, works: Works, readers: Readers, shelf: MediaShelf, folder: Path, *, name: str) -> None:
         self._works = works
         self._readers = readers
+        self._shelf = shelf
         self._folder = folder
         self._name = f"{name}/imports"
 
@@ -95,12 +98,16 @@ class ImportRunner:
             async for file in self._imported(job, source, some, stories):
                 await self._works.run(actions.keep_file, file=file)
                 tally = tally.plus(file)
-            kept = await self._works.run(
-                actions.go_on, import_id=job.id, worker=self._name, total=len(entries), tally=tally
-            )
-            if kept is None:
+                # A film takes its time, and a lease that is not renewed is somebody else's.
+                if file.kind == "media" and not await self._goes_on(job, len(entries), tally):
+                    return None
+            if not await self._goes_on(job, len(entries), tally):
                 return None
         return _says(tally)
+
+    async def _goes_on(self, job: Import, total: int, tally: Tally) -> bool:
+        kept = await self._works.run(actions.go_on, import_id=job.id, worker=self._name, total=total, tally=tally)
+        return kept is not None
 
     async def _done(self, job: Import) -> _Known:
         tally, numbers, stories, after = Tally(), set[int](), dict[str, int](), ""
@@ -118,6 +125,9 @@ class ImportRunner:
     async def _imported(
         self, job: Import, source: BinaryIO, some: Sequence[_Entry], stories: dict[str, int]
     ) -> AsyncIterator[ImportedFile]:
+        for entry in some:
+            if entry.kind == "media":
+                yield await self._medium(job, entry)
         work = self._works.open()
         told = context(
             await content.vocabulary(work), add_vocabulary=job.add_vocabulary, media=await content.media_ids(work)
@@ -127,8 +137,18 @@ class ImportRunner:
         for entry, checked in zip((entry for entry, _ in texts), checks, strict=True):
             yield await self._story(job, entry, _apart(entry, checked, stories))
         for entry in some:
-            if entry.kind != "story":
+            if entry.kind not in ("story", "media"):
                 yield _left_out(job, entry)
+
+    async def _medium(self, job: Import, entry: _Entry) -> ImportedFile:
+        """Take a picture, a sound or a film into the library, as one that is sent there."""
+        assert entry.packed is not None, "a file that is no archive is read as a story"
+        why = job.why or f"import of {job.name}"[:500]
+        archive = Incoming(path=file_of(self._folder, job.id), name=job.name, by=job.by, why=why)
+        taken = await take_entry(self._works, self._shelf, archive, entry.packed)
+        if taken.state == "refused":
+            return _file(job, entry, "refused", (_error(taken.code, taken.message),))
+        return _file(job, entry, "unchanged" if taken.state == "known" else "imported", ())
 
     async def _checked(self, text: "bytes | Unreadable", told: bytes) -> Checked:
         return unreadable(text) if isinstance(text, Unreadable) else await check_scenario(self._readers, text, told)
@@ -198,12 +218,15 @@ def _apart(entry: _Entry, checked: Checked, stories: dict[str, int]) -> Checked:
 
 def _left_out(job: Import, entry: _Entry) -> ImportedFile:
     messages = {
-        "media": "Pictures and sounds are uploaded on the page Media. The stories name them by the ids they get there.",
         "manifest": "The bundle itself is made on the page Bundles. Its stories are imported.",
     }
     message = messages.get(entry.kind, "This is no story (YAML or JSON), so it was left out.")
     finding = Finding(severity="warning", code="left_out", path="", line=0, column=0, message=message)
     return _file(job, entry, "left out", (finding,))
+
+
+def _error(code: str, message: str) -> Finding:
+    return Finding(severity="error", code=code, path="", line=0, column=0, message=message)
 
 
 def _file(job: Import, entry: _Entry, outcome: Outcome, findings: tuple[Finding, ...]) -> ImportedFile:

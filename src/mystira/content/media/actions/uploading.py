@@ -62,8 +62,7 @@ async def take_in(works: Works, shelf: MediaShelf, incoming: Incoming) -> AsyncI
         yield _refused(incoming.name, refused.why.code, refused.why.message)
         return
     for entry in entries:
-        with scratch(shelf) as folder:
-            yield await _take_entry(works, shelf, incoming, entry, folder / "unpacked")
+        yield await take_entry(works, shelf, incoming, entry)
 
 
 async def take_one(works: Works, shelf: MediaShelf, incoming: Incoming) -> Outcome:
@@ -87,6 +86,20 @@ async def take_one(works: Works, shelf: MediaShelf, incoming: Incoming) -> Outco
     except Problem as problem:
         return _refused(incoming.name, problem.code, problem.message)
     return _taken(incoming.name, asset, state)
+
+
+async def take_entry(works: Works, shelf: MediaShelf, incoming: Incoming, entry: ZipEntry) -> Outcome:
+    """Take in one file of the ZIP that has arrived."""
+    if entry.size > shelf.limits.bytes_most:
+        most = shelf.limits.bytes_most // 1_000_000
+        return _refused(entry.name, "too_heavy", f"This file is larger than {most} MB. Make it smaller.")
+    with scratch(shelf) as folder:
+        unpacked = folder / "unpacked"
+        try:
+            await _apart(_unpack, incoming.path, entry, unpacked)
+        except Refused as refused:
+            return _refused(entry.name, refused.why.code, refused.why.message)
+        return await take_one(works, shelf, msgspec.structs.replace(incoming, path=unpacked, name=entry.name))
 
 
 async def clean(shelf: MediaShelf, incoming: Incoming, folder: Path) -> Cleaned:
@@ -120,18 +133,6 @@ async def _keep_blobs(shelf: MediaShelf, cleaned: Cleaned, folder: Path) -> None
             await shelf.store.put("hot", cleaned.thumbnail, folder / "thumbnail")
     except StoreDown as down:
         raise MediaStoreDown(reason=str(down)) from down
-
-
-async def _take_entry(works: Works, shelf: MediaShelf, incoming: Incoming, entry: ZipEntry, unpacked: Path) -> Outcome:
-    if entry.size > shelf.limits.bytes_most:
-        most = shelf.limits.bytes_most // 1_000_000
-        return _refused(entry.name, "too_heavy", f"This file is larger than {most} MB. Make it smaller.")
-    try:
-        await _apart(_unpack, incoming.path, entry, unpacked)
-    except Refused as refused:
-        return _refused(entry.name, refused.why.code, refused.why.message)
-    one = msgspec.structs.replace(incoming, path=unpacked, name=entry.name)
-    return await take_one(works, shelf, one)
 
 
 async def _is_zip(path: Path) -> bool:
