@@ -1,6 +1,7 @@
 """`status`, `history`, `shadow`: looking at collections without moving them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -33,20 +34,29 @@ def status(
         refuse(WrongUse(advice="--watch is for people: leave out --json, or call status again and again."), json=True)
 
     async def work(place: Place) -> Status:
-        found = await status_of_all(place.r, which)
         if watch:
-            with Live(_drawn(found, bool(collection)), console=console(), screen=False, auto_refresh=False) as live:
-                while True:
-                    await asyncio.sleep(WATCH_S)
-                    found = await status_of_all(place.r, which)
-                    live.update(_drawn(found, bool(collection)), refresh=True)
-        return found
+            await _watch(lambda: status_of_all(place.r, which), one=bool(collection))
+        return await status_of_all(place.r, which)
 
     found = perform(asked, work)
     if asked.json:
         print_json(found)
     else:
         show(_drawn(found, bool(collection)))
+
+
+async def _watch(look: Callable[[], Awaitable[Status]], *, one: bool) -> None:
+    """Draw what is found again and again, until somebody stops it."""
+    if not console().is_terminal:
+        # A file or a pipe cannot be drawn over, so whoever follows it gets one table after the other.
+        while True:
+            show(_drawn(await look(), one))
+            await asyncio.sleep(WATCH_S)
+    with Live(_drawn(await look(), one), console=console(), screen=False, auto_refresh=False) as live:
+        live.refresh()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            live.update(_drawn(await look(), one), refresh=True)
 
 
 def tell(asked: Reading, one: CollectionStatus) -> None:

@@ -256,7 +256,13 @@ def _works(request: Asking) -> Works:
     return cast(Works, request.app.state.works)
 
 
-OTHERS = (("Stories", "scenarios"), ("Bundles", "bundles"), ("Media", "media"), ("Calibration", "calibration"))
+OTHERS = (
+    ("Stories", "scenarios"),
+    ("Bundles", "bundles"),
+    ("Purchases", "purchases"),
+    ("Media", "media"),
+    ("Calibration", "calibration"),
+)
 """What others build below the desk; shown where it is there."""
 HANDLERS = (
     *(dashboard, list_page, new_page, create, sheet, import_page, bring),
