@@ -31,10 +31,12 @@ SHIFTS = """() => {
     return `${source.node?.nodeName} ${source.node?.className ?? ""} ${from.y}+${from.height} -> ${to.y}+${to.height}`;
   };
   new PerformanceObserver((seen) => {
-    for (const one of seen.getEntries())
-      if (!one.hadRecentInput && Math.abs(one.startTime - swapped) > 100) window.shifted.push([one.value, ...one.sources.map(told)]);
+    for (const one of seen.getEntries()) {
+      if (one.hadRecentInput || Math.abs(one.startTime - swapped) <= 100) continue;
+      window.shifted.push([one.value, ...one.sources.map(told)]);
+    }
   }).observe({type: "layout-shift", buffered: true});
-}"""  # noqa: E501
+}"""
 
 
 class Ending(NamedTuple):

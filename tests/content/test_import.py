@@ -195,10 +195,15 @@ async def test_the_three_commands_tell_the_same_shape_as_json(tmp_path: Path) ->
     assert "\x1b" not in mystira("content", "validate", "bad.yaml", cwd=tmp_path).stdout
 
 
-async def test_checking_one_long_file_takes_less_than_a_second_of_work(tmp_path: Path) -> None:
-    paths = written(tmp_path, **{"long.yaml": yaml.safe_dump(story(Random(3), 100))})
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert mystira("content", "validate", str(paths[0])).returncode == 0
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # Work, not time: other tests may keep the machine busy.
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
+def test_checking_a_long_file_costs_little_beside_starting_the_command(tmp_path: Path) -> None:
+    paths = written(tmp_path, **{f"{scenes}.yaml": yaml.safe_dump(story(Random(3), scenes)) for scenes in (3, 100)})
+
+    def work(path: Path) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert mystira("content", "validate", str(path)).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    # Work of the processor, one beside the other: neither a slow nor a busy machine changes how they compare.
+    short, long = (min(work(path) for _ in range(3)) for path in paths)
+    assert long < 2 * short, f"{long:.2f} s against {short:.2f} s"

@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -77,9 +76,7 @@ async def test_what_exhausts_its_reader_is_one_finding_and_harms_no_other_file(
     readers: Readers, data: bytes, code: str
 ) -> None:
     others = [asyncio.create_task(readers.read(b"good%d: 1" % number, b"")) for number in range(4)]
-    begun = time.monotonic()
     assert await refusal(readers, data) == code
-    assert time.monotonic() - begun < 8
     assert await asyncio.gather(*others) == [b"good%d" % number for number in range(4)]
     assert await readers.read(b"after: 1", b"") == b"after"
 

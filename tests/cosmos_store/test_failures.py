@@ -1,7 +1,6 @@
 """Whatever goes wrong on the way to Cosmos DB is told as one of the failures that every store shares."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -53,13 +52,11 @@ async def test_a_read_whose_connection_broke_is_asked_again(store: CosmosDocumen
 async def test_throttling_says_when_to_come_back_and_the_client_does_not_wait(
     store: CosmosDocuments, account: Account
 ) -> None:
-    began = time.monotonic()
     for call in (lambda: store.write(SAMPLES, record_of(Sample(id="a")), None), lambda: store.read(SAMPLES, KEY)):
-        await account.ask("faults", count=1, status=429, retryAfterMs=1_500)
+        await account.ask("faults", count=1, status=429, retryAfterMs=3_600_000)
         with pytest.raises(Throttled) as throttled:
             await call()
-        assert throttled.value.retry_after_s == 1.5
-    assert time.monotonic() - began < 1.5
+        assert throttled.value.retry_after_s == 3_600
     assert await store.read(SAMPLES, KEY) is None
 
 
@@ -80,19 +77,18 @@ async def test_a_silent_server_is_given_up_in_time(account: Account, store: Cosm
 
     async with await asyncio.start_server(never, "127.0.0.1", 0) as silent:
         port = silent.sockets[0].getsockname()[1]
-        began = time.monotonic()
         with pytest.raises(Unavailable, match="does not answer"):
-            async with open_cosmos(read_address(f"cosmos://a2V5@127.0.0.1:{port}/d?tls=0"), COLLECTIONS, open_s=1.0):
+            async with (
+                asyncio.timeout(60),
+                open_cosmos(read_address(f"cosmos://a2V5@127.0.0.1:{port}/d?tls=0"), COLLECTIONS, open_s=1.0),
+            ):
                 pass
-        assert time.monotonic() - began < 3.0
 
 
-async def test_a_dead_server_is_told_within_seconds() -> None:
-    began = time.monotonic()
+async def test_a_dead_server_is_told() -> None:
     with pytest.raises(Unavailable, match="check the address"):
-        async with open_cosmos(read_address("cosmos://a2V5@127.0.0.1:9/d?tls=0"), COLLECTIONS):
+        async with asyncio.timeout(60), open_cosmos(read_address("cosmos://a2V5@127.0.0.1:9/d?tls=0"), COLLECTIONS):
             pass
-    assert time.monotonic() - began < 5.0
 
 
 async def test_a_server_that_dies_is_told_by_every_call(account: Account) -> None:
@@ -106,12 +102,10 @@ async def test_a_server_that_dies_is_told_by_every_call(account: Account) -> Non
         opening = open_cosmos(address, COLLECTIONS, request_s=REQUEST_S)
         store = await opening.__aenter__()
         await write(store)
-    began = time.monotonic()
     for asked in (store.read(SAMPLES, KEY), store.write(SAMPLES, record_of(Sample(id="b")), None), store.ping()):
         with pytest.raises(StoreError) as told:
-            await asked
+            await asyncio.wait_for(asked, 60)
         assert isinstance(told.value, Unavailable | OutcomeUnknown)
-    assert time.monotonic() - began < 3 * REQUEST_S
     await opening.__aexit__(None, None, None)
 
 

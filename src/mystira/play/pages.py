@@ -101,7 +101,7 @@ async def earned(request: Request[Any, Any, Any], session_id: FromPath[str]) -> 
     if not game.is_over or not request.headers.get("hx-request"):
         return Redirect(f"/play/{session_id}", status_code=303)
     played = await script(work, game.scenario_id, game.scenario_version)
-    context = await _ending(work, game, played)
+    context = await _counted(work, game, played)
     return page(request, "play/_earned.html", standing=standing(game, played, work), **context)
 
 
@@ -135,14 +135,20 @@ async def _shown(request: Request[Any, Any, Any], session_id: str, notice: str =
 
 
 async def _ending(work: Work, game: GameSession, played: Script) -> dict[str, Any]:
-    """Return what the ending needs: what each player earned, and whether all of it has been counted."""
+    """Return what the ending needs."""
+    return await _counted(work, game, played) | {
+        "age_groups": await content.age_groups(work),
+        "statistics": statistics(game, work),
+    }
+
+
+async def _counted(work: Work, game: GameSession, played: Script) -> dict[str, Any]:
+    """Return what each player earned, and whether all of it has been counted: a page asks until it has."""
     return {
         "earned": await earnings(work, game, played),
         "is_counted": game.state != "completed" or await actions.is_counted(work, game),
         "axes": await content.axis_names(work),
         "achieved_names": await achieved_names(work, game),
-        "age_groups": await content.age_groups(work),
-        "statistics": statistics(game, work),
     }
 
 

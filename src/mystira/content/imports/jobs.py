@@ -5,8 +5,9 @@ archive are unpacked one by one, so neither its size nor the number of its stori
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, NamedTuple
@@ -93,14 +94,13 @@ class ImportRunner:
         entries = await asyncio.to_thread(_entries, job, source)
         tally, numbers, stories = await self._done(job)
         waiting = [entry for entry in entries if entry.number not in numbers]
-        for first in range(0, len(waiting), AT_ONCE):
-            some = waiting[first : first + AT_ONCE]
-            async for file in self._imported(job, source, some, stories):
+        told = b""
+        for some in _batches(waiting):
+            if some[0].kind == "story" and (not told or job.add_vocabulary):
+                told = await self._told(job)
+            async for file in self._imported(job, source, some, stories, told):
                 await self._works.run(actions.keep_file, file=file)
                 tally = tally.plus(file)
-                # A film takes its time, and a lease that is not renewed is somebody else's.
-                if file.kind == "media" and not await self._goes_on(job, len(entries), tally):
-                    return None
             if not await self._goes_on(job, len(entries), tally):
                 return None
         return _says(tally)
@@ -122,23 +122,25 @@ class ImportRunner:
                 return _Known(tally, frozenset(numbers), stories)
             after = found.after
 
-    async def _imported(
-        self, job: Import, source: BinaryIO, some: Sequence[_Entry], stories: dict[str, int]
-    ) -> AsyncIterator[ImportedFile]:
-        for entry in some:
-            if entry.kind == "media":
-                yield await self._medium(job, entry)
+    async def _told(self, job: Import) -> bytes:
+        """Return what stories may name, as the child processes that check them take it."""
         work = self._works.open()
-        told = context(
-            await content.vocabulary(work), add_vocabulary=job.add_vocabulary, media=await content.media_ids(work)
-        )
-        texts = [(entry, await asyncio.to_thread(_bytes, source, entry)) for entry in some if entry.kind == "story"]
-        checks = await asyncio.gather(*(self._checked(text, told) for _, text in texts))
-        for entry, checked in zip((entry for entry, _ in texts), checks, strict=True):
-            yield await self._story(job, entry, _apart(entry, checked, stories))
+        vocabulary, media = await content.vocabulary(work), await content.media_ids(work)
+        return context(vocabulary, add_vocabulary=job.add_vocabulary, media=media)
+
+    async def _imported(
+        self, job: Import, source: BinaryIO, some: Sequence[_Entry], stories: dict[str, int], told: bytes
+    ) -> AsyncIterator[ImportedFile]:
+        """Import files of one kind."""
+        kind = some[0].kind
+        if kind == "story":
+            texts = [await asyncio.to_thread(_bytes, source, entry) for entry in some]
+            checks = await asyncio.gather(*(self._checked(text, told) for text in texts))
+            for entry, checked in zip(some, checks, strict=True):
+                yield await self._story(job, entry, _apart(entry, checked, stories))
+            return
         for entry in some:
-            if entry.kind not in ("story", "media"):
-                yield _left_out(job, entry)
+            yield await self._medium(job, entry) if kind == "media" else _left_out(job, entry)
 
     async def _medium(self, job: Import, entry: _Entry) -> ImportedFile:
         """Take a picture, a sound or a film into the library, as one that is sent there."""
@@ -189,6 +191,14 @@ def _entries(job: Import, source: BinaryIO) -> list[_Entry]:
     packed = read_directory(source)
     found = [_Entry(number, one.name, kind_of(one.name), one) for number, one in enumerate(packed)]
     return sorted(found, key=lambda entry: TURNS[entry.kind])
+
+
+def _batches(entries: Sequence[_Entry]) -> Iterator[Sequence[_Entry]]:
+    """Part files by their kind. A film takes its time, and a lease that is not renewed is somebody else's."""
+    for kind, some in groupby(entries, lambda entry: entry.kind):
+        alike = list(some)
+        most = 1 if kind == "media" else AT_ONCE
+        yield from (alike[first : first + most] for first in range(0, len(alike), most))
 
 
 def _bytes(source: BinaryIO, entry: _Entry) -> "bytes | Unreadable":

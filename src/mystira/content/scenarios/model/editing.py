@@ -5,25 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from mystira.content.scenarios.model.checking import SCENARIO_FIELDS
 from mystira.content.scenarios.problems import SceneNotFound
 
 Document = dict[str, Any]
 
 FIRST_TEXT = "Write what happens here."
 LAST_TEXT = "Write how it ends."
-ABOUT = (
-    "title",
-    "description",
-    "tags",
-    "difficulty",
-    "session_length",
-    "age_group",
-    "minimum_age",
-    "core_axes",
-    "archetypes",
-    "image",
-    "music_palette",
-)
+ABOUT = tuple(name for name in SCENARIO_FIELDS if name not in ("characters", "scenes"))
 _INT = re.compile(r"[-+]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[-+]?[0-9]{0,18}[.,][0-9]{1,18}")
 
