@@ -10,8 +10,10 @@ from litestar.routes import HTTPRoute
 from openapi_spec_validator import validate
 
 from mystira.play.model.moves import KEY_MAX
+from mystira.services.admin import make_admin_app
 from mystira.web.bodies import convert
 from mystira.web.openapi import Described, described_by
+from mystira.web.openapi import document as documented
 from tests.journeys.conftest import Running
 
 pytestmark = pytest.mark.anyio
@@ -89,6 +91,25 @@ async def test_every_body_has_a_strict_schema_and_an_example_that_round_trips(ru
     assert seen >= 2
 
 
+@pytest.mark.parametrize("of", ["players", "staff"])
+async def test_every_answer_and_every_refusal_has_an_example_that_fits(running: Running, of: str) -> None:
+    described = await document(running)
+    if of == "staff":
+        described = documented(make_admin_app(running.platform).routes, cookie="staff", for_staff=True)
+    seen = 0
+    for path, item in described["paths"].items():
+        for operation in item.values():
+            for status, answer in operation["responses"].items():
+                for kind, content in answer.get("content", {}).items():
+                    examples = [content["example"]] if "example" in content else []
+                    examples += [one["value"] for one in content.get("examples", {}).values()]
+                    assert examples or kind == "text/event-stream", (path, status)
+                    for example in examples:
+                        fits(described, content["schema"], example)
+                        seen += 1
+    assert seen > 100
+
+
 def source_of(handler: Any) -> str:
     import inspect
 
@@ -124,7 +145,13 @@ async def test_what_is_answered_is_what_the_document_says(family: Running) -> No
     assert (await ask("POST", f"{one}/resume", **id)).status_code == 200
     assert (await ask("POST", f"{one}/abandon", **id)).status_code == 200
     assert (await ask("GET", one, session_id="nobody")).status_code == 404
-    assert (await ask("GET", "/api/v1/stories")).json()["items"]
+    for path in ("/api/v1/stories", "/api/v1/sessions", "/api/v1/library", "/api/v1/bundles"):
+        assert (await ask("GET", path)).json()["items"], path
+    for path in ("/api/v1/profiles/{profile_id}/badges", "/api/v1/profiles/{profile_id}/scores"):
+        assert (await ask("GET", path, profile_id="sample-mira")).json() == {"items": [], "after": None}, path
+    assert (await ask("GET", "/api/v1/stories/{scenario_id}", scenario_id="the-moss-bridge")).json()["access"] == "free"
+    assert (await ask("GET", "/api/v1/stories/{scenario_id}", scenario_id="nothing")).status_code == 404
+    assert (await ask("GET", "/api/v1/entitlements")).json() == {"bundle_ids": [], "scenario_ids": []}
     assert (await ask("GET", "/api/v1/stories/{scenario_id}/count", scenario_id="the-moss-bridge")).status_code == 200
     family.client.cookies.clear()
     assert (await ask("GET", one, **id)).status_code == 401

@@ -1,5 +1,7 @@
 """What players do; each function is one unit of work."""
 
+from collections.abc import Mapping
+
 from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.content.purchases import views as purchases
@@ -17,9 +19,19 @@ from mystira.play.model.results import (
     score_id,
     tracked,
 )
-from mystira.play.model.session import PLAYERS_MAX, GameSession, Move, PlayClaim, Player, claim_id
+from mystira.play.model.session import (
+    PLAYERS_MAX,
+    GameSession,
+    Move,
+    PlayClaim,
+    Player,
+    claim_id,
+    keyed_claim_id,
+    keyed_session_id,
+)
 from mystira.play.problems import (
     ConsentMissing,
+    KeyReused,
     PlayersInvalid,
     ProfileNotFound,
     PurchaseNeeded,
@@ -40,7 +52,16 @@ class Seat(Value, frozen=True, kw_only=True):
     age_group: str | None = None
 
 
-async def reserve_session(work: Work, *, account_id: str, owner_profile_id: str, scenario_id: str) -> str:
+class Keyed(Value, frozen=True, kw_only=True):
+    """A program's own key, and a hash of what it asked for with it."""
+
+    key: str
+    asked: str
+
+
+async def reserve_session(
+    work: Work, *, account_id: str, owner_profile_id: str, scenario_id: str, fresh_id: str | None = None
+) -> str:
     """Return the id of the one unfinished game of this owner and scenario, reserving a new one if there is none."""
     at = claim_id(account_id, owner_profile_id, scenario_id)
     claim = await work.get(PlayClaim, at)
@@ -53,10 +74,38 @@ async def reserve_session(work: Work, *, account_id: str, owner_profile_id: str,
         account_id=account_id,
         owner_profile_id=owner_profile_id,
         scenario_id=scenario_id,
-        session_id=work.new_id(),
+        session_id=fresh_id or work.new_id(),
     )
     work.save(claim)
     return claim.session_id
+
+
+async def keep_key(
+    work: Work, *, account_id: str, owner_profile_id: str, scenario_id: str, session_id: str, keyed: Keyed
+) -> str:
+    """Note which game a key leads to, and return the one that it led to first."""
+    known = await game_under(work, account_id, keyed)
+    if known is not None:
+        return known
+    work.save(
+        PlayClaim(
+            id=keyed_claim_id(account_id, keyed.key),
+            account_id=account_id,
+            owner_profile_id=owner_profile_id,
+            scenario_id=scenario_id,
+            session_id=session_id,
+            asked=keyed.asked,
+        )
+    )
+    return session_id
+
+
+async def game_under(work: Work, account_id: str, keyed: Keyed) -> str | None:
+    """Return the game that a key led to, None for a new key; KeyReused when it asked for something else then."""
+    claim = await work.get(PlayClaim, keyed_claim_id(account_id, keyed.key))
+    if claim is not None and claim.asked != keyed.asked:
+        raise KeyReused
+    return None if claim is None else claim.session_id
 
 
 async def begin_session(
@@ -122,18 +171,31 @@ async def start_game(
     seats: tuple[Seat, ...],
     restart: bool = False,
     parent_allows: bool = False,
+    keyed: Keyed | None = None,
 ) -> GameSession:
     """Start a game, or return the unfinished one of the same owner and scenario.
 
-    Each step is a unit of work of its own; whoever starts the same game again completes what was left undone.
+    Each step is a unit of work of its own; whoever starts the same game again completes what was left undone. A
+    program that names a key gets the game of that key for ever, even when it is over.
     """
     who = {"account_id": account_id, "owner_profile_id": owner_profile_id, "scenario_id": scenario_id}
-    await check_players(works.open(), **who, seats=seats, restart=restart, parent_allows=parent_allows)
-    session_id = await works.run(reserve_session, **who)
-    if restart and await works.open().get(GameSession, session_id, account_id) is not None:
-        await works.run(abandon_session, account_id=account_id, session_id=session_id)
-        session_id = await works.run(reserve_session, **who)
+    session_id = None if keyed is None else await game_under(works.open(), account_id, keyed)
+    if session_id is None:
+        await check_players(works.open(), **who, seats=seats, restart=restart, parent_allows=parent_allows)
+        session_id = await _reserved(works, who, restart, keyed)
     return await works.run(begin_session, session_id=session_id, **who, seats=seats, parent_allows=parent_allows)
+
+
+async def _reserved(works: Works, who: Mapping[str, str], restart: bool, keyed: Keyed | None) -> str:
+    """Return the id of the game to begin or to go on with; one that is to be started over is given up first."""
+    account_id = who["account_id"]
+    fresh_id = None if keyed is None else keyed_session_id(account_id, keyed.key, keyed.asked)
+    session_id = await works.run(reserve_session, **who, fresh_id=fresh_id)
+    # What the same request has begun before, sent twice at once perhaps, is not started over by it.
+    if restart and session_id != fresh_id and await works.open().get(GameSession, session_id, account_id) is not None:
+        await works.run(abandon_session, account_id=account_id, session_id=session_id)
+        session_id = await works.run(reserve_session, **who, fresh_id=fresh_id)
+    return session_id if keyed is None else await works.run(keep_key, **who, session_id=session_id, keyed=keyed)
 
 
 async def make_move(

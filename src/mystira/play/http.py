@@ -9,11 +9,10 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Stream
 
-from mystira.content import views as content
 from mystira.play import actions
-from mystira.play.actions import Seat
+from mystira.play.actions import Keyed, Seat
 from mystira.play.model.moves import KEY_MAX, Asked
-from mystira.play.model.session import GameSession
+from mystira.play.model.session import GameSession, State
 from mystira.play.problems import (
     ChoiceUnknown,
     ConsentMissing,
@@ -29,14 +28,16 @@ from mystira.play.problems import (
     StoryNotFound,
     TooYoung,
 )
+from mystira.play.trophies.views import Activity, activity
 from mystira.play.views import Outcome, Standing, outcome, script, session, standing
-from mystira.polyglot.entity import Value
 from mystira.polyglot.store import Key
 from mystira.polyglot.watching import changes
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
-from mystira.web.bodies import Body, read_body
+from mystira.web.bodies import Body, BodyInvalid, convert, read_body
+from mystira.web.lists import LISTING, PageUnknown, span_asked
 from mystira.web.openapi import describe
+from mystira.web.repeats import REPEATABLE, hash_of, repeat_key
 from mystira.web.streams import Streams, Told, TooManyStreams
 
 OWN_GAME = allow("family", touches="game session")
@@ -70,10 +71,10 @@ class MoveAsked(Body, frozen=True, kw_only=True):
     player_id: str | None = None
 
 
-class Stories(Value, frozen=True, kw_only=True):
-    """The stories that can be played."""
+class GamesAsked(Body, frozen=True, kw_only=True):
+    """Which of the family's games."""
 
-    items: tuple[content.StoryCard, ...]
+    state: State | None = None
 
 
 START = GameAsked(
@@ -85,7 +86,8 @@ MOVE = MoveAsked(scene_id="gate", choice="continue", key="4f1c9a52-first-move")
 STARTING = describe(
     Standing,
     example=START,
-    refusals=(ConsentMissing, PlayersInvalid, ProfileNotFound, PurchaseNeeded, StoryNotFound, TooYoung),
+    headers=REPEATABLE,
+    refusals=(ConsentMissing, KeyReused, PlayersInvalid, ProfileNotFound, PurchaseNeeded, StoryNotFound, TooYoung),
 )
 MOVING = describe(
     Outcome,
@@ -95,21 +97,32 @@ MOVING = describe(
 WATCHING = describe(Standing, refusals=(SessionNotFound, TooManyStreams), streams=True)
 SEEING = describe(Standing, refusals=(SessionNotFound,))
 CHANGING = describe(Standing, refusals=(SessionNotFound, SessionOver))
-LISTING = describe(Stories, query={"age_group": "Only the stories for this age group."})
+LISTED = describe(
+    Activity,
+    query={"state": (State, "Only the games in this state."), **LISTING},
+    refusals=(BodyInvalid, PageUnknown),
+)
 
 
-@get("/api/v1/stories", opt=allow("anyone") | LISTING)
-async def stories(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """List the published stories."""
-    cards = await content.library(_works(request).open(), request.query_params.get("age_group"))
-    return _json(Stories(items=cards))
+@get("/api/v1/sessions", opt=OWN_GAME | LISTED)
+async def games(request: Request[Any, Any, Any]) -> Activity:
+    """List the family's games, finished ones as well, those played last first."""
+    given = request.query_params
+    asked = convert({"state": given["state"]} if given.get("state") else {}, GamesAsked, strict=False)
+    span = span_asked(given)
+    who = await family(request)
+    return await activity(_works(request).open(), who.account_id, span, asked.state)
 
 
 @post("/api/v1/sessions", opt=OWN_GAME | STARTING)
 async def start(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Start a game, or return the unfinished one."""
+    """Start a game, or return the unfinished one.
+
+    With an `Idempotency-Key`, the same request always brings the same game, as it stands by then.
+    """
     asked = await read_body(request, GameAsked)
     who = await family(request)
+    key = repeat_key(request)
     seats = tuple(msgspec.convert(player, Seat, from_attributes=True) for player in asked.players)
     works = _works(request)
     game = await actions.start_game(
@@ -120,6 +133,7 @@ async def start(request: Request[Any, Any, Any]) -> Response[bytes]:
         seats=seats,
         restart=asked.restart,
         parent_allows=asked.parent_allows,
+        keyed=Keyed(key=key, asked=hash_of(asked)) if key else None,
     )
     return _json(await _standing(works, who.account_id, game.id), status=201)
 
@@ -220,4 +234,4 @@ def _json(value: Any, status: int = 200) -> Response[bytes]:
     return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
 
 
-HANDLERS = (stories, start, see, watch, move, pause, resume, abandon)
+HANDLERS = (games, start, see, watch, move, pause, resume, abandon)

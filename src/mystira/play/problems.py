@@ -40,7 +40,7 @@ class SessionPaused(Problem):
 
 
 class KeyReused(Problem):
-    """This idempotency key was used for another move. Use a new key for a new move."""
+    """This idempotency key was used for something else. Use a new key for a new request."""
 
     kind = Kind.UNPROCESSABLE
 

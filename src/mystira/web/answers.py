@@ -93,13 +93,13 @@ def _answer(
     if _wants_page(request):
         whole = "admin_error.html" if request.url.path.startswith(ADMIN) else "error.html"
         name = "error_fragment.html" if request.headers.get("hx-request") else whole
-        shown = page(request, name, status=status, title=_title(status), detail=detail, facts=facts)
+        shown = page(request, name, status=status, title=title_of(status), detail=detail, facts=facts)
         shown.headers.update(headers)
         return shown
     content = {
         **facts,
         "type": f"/problems/{quote(code)}",
-        "title": _title(status),
+        "title": title_of(status),
         "status": status,
         "detail": detail,
         "code": code,
@@ -116,7 +116,8 @@ def _wants_page(request: Request[Any, Any, Any]) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _title(status: int) -> str:
+def title_of(status: int) -> str:
+    """Return the few words that head every refusal with this status."""
     return {
         400: "Not understood",
         401: "Not signed in",

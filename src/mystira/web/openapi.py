@@ -10,8 +10,9 @@ from litestar.routes import HTTPRoute
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.store import Conflict, Unavailable
 from mystira.web.access import SAFE_METHODS, AddressUnusable, CrossSite, NotSignedIn, RoleTooLow, access_of
-from mystira.web.answers import PROBLEM_JSON, STATUS
+from mystira.web.answers import PROBLEM_JSON, STATUS, title_of
 from mystira.web.bodies import BodyInvalid, BodyTooLarge
+from mystira.web.examples import example_of
 from mystira.web.limits import TooOften
 
 SCHEMAS = "#/components/schemas/"
@@ -95,7 +96,10 @@ def document(routes: Iterable[Any], *, cookie: str, for_staff: bool = False) -> 
     kinds = [ProblemShown, *types.values()]
     schemas, components = msgspec.json.schema_components(kinds, ref_template=SCHEMAS + "{name}")
     components["ProblemShown"]["additionalProperties"] = True
-    schema_of = {repr(kind): schema for kind, schema in zip(kinds, schemas, strict=True)}
+    schema_of = {
+        repr(kind): {"schema": schema, "example": example_of(schema, components)}
+        for kind, schema in zip(kinds, schemas, strict=True)
+    }
     paths: dict[str, Any] = {}
     for route, handler, described in doors:
         for method in sorted(handler.http_methods):
@@ -135,8 +139,7 @@ def _operation(
         },
     }
     if described.body is not None:
-        content: dict[str, Any] = {"schema": schema_of[repr(described.body)]}
-        content["example"] = msgspec.to_builtins(described.example)
+        content = {**schema_of[repr(described.body)], "example": msgspec.to_builtins(described.example)}
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
     return operation
 
@@ -144,7 +147,8 @@ def _operation(
 def _answer(status: int, meaning: str, described: Described, schema_of: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": meaning}
     if status not in WITHOUT_BODY:
-        answer["content"] = {_media_type(described): {"schema": schema_of[repr(described.answer)]}}
+        shown = schema_of[repr(described.answer)]
+        answer["content"] = {_media_type(described): {"schema": shown["schema"]} if described.streams else shown}
     if described.versioned:
         answer["headers"] = {"ETag": {"description": "The version.", "schema": {"type": "string"}}}
     return answer
@@ -176,14 +180,32 @@ def _refusals(handler: HTTPRouteHandler, described: Described) -> dict[str, Any]
         found.append(RoleTooLow)
     if not handler.http_methods & SAFE_METHODS:
         found += [CrossSite, TooOften, Conflict]
-    by_status: dict[int, list[str]] = {}
+    by_status: dict[int, dict[str, str]] = {}
     for problem in found:
         meaning = " ".join((problem.__doc__ or "").split())
-        by_status.setdefault(STATUS[problem.kind], []).append(f"`{problem.code}`: {meaning}")
+        by_status.setdefault(STATUS[problem.kind], {})[problem.code] = meaning
     return {
         str(status): {
-            "description": "\n\n".join(sorted(lines)),
-            "content": {PROBLEM_JSON: {"schema": {"$ref": f"{SCHEMAS}ProblemShown"}}},
+            "description": "\n\n".join(f"`{code}`: {meaning}" for code, meaning in sorted(meanings.items())),
+            "content": {
+                PROBLEM_JSON: {
+                    "schema": {"$ref": f"{SCHEMAS}ProblemShown"},
+                    "examples": {code: _shown(status, code, said) for code, said in sorted(meanings.items())},
+                }
+            },
         }
-        for status, lines in sorted(by_status.items())
+        for status, meanings in sorted(by_status.items())
     }
+
+
+def _shown(status: int, code: str, detail: str) -> dict[str, Any]:
+    """Return how a refusal looks; what stands in braces is filled in by then."""
+    shown = ProblemShown(
+        kind=f"/problems/{code}",
+        title=title_of(status),
+        status=status,
+        detail=detail,
+        code=code,
+        request_id="3f6c1e",
+    )
+    return {"value": msgspec.to_builtins(shown)}

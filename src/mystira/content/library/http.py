@@ -3,10 +3,12 @@
 from typing import Any, Literal, cast
 
 from litestar import Request, get
+from litestar.params import FromPath
 
 from mystira.content.library import views
-from mystira.content.library.views import Library, Sought
-from mystira.polyglot.work import Works
+from mystira.content.library.problems import StoryNotFound
+from mystira.content.library.views import Library, LibraryStory, Sought, Stories
+from mystira.polyglot.work import Work, Works
 from mystira.web.access import allow, principal
 from mystira.web.bodies import Body, BodyInvalid, convert
 from mystira.web.lists import LISTING, PageUnknown, span_asked
@@ -39,10 +41,31 @@ class LibraryAsked(Body, frozen=True, kw_only=True):
 async def library(request: Request[Any, Any, Any]) -> Library:
     """List the published stories that fit, by title; a signed-in family sees what it has bought."""
     who = await principal(request)
-    work = cast(Works, request.app.state.works).open()
     return await views.library(
-        work, sought_in(request), who.account_id if who else None, span_asked(request.query_params)
+        _work(request), sought_in(request), who.account_id if who else None, span_asked(request.query_params)
     )
+
+
+@get(
+    "/api/v1/stories",
+    opt=allow("anyone")
+    | describe(
+        Stories,
+        query={"age_group": "Only the stories for this age group.", **LISTING},
+        refusals=(PageUnknown, BodyInvalid),
+    ),
+)
+async def stories(request: Request[Any, Any, Any]) -> Stories:
+    """List the published stories, by title."""
+    given = request.query_params
+    return await views.stories(_work(request), given.get("age_group", ""), span_asked(given))
+
+
+@get("/api/v1/stories/{scenario_id:str}", opt=allow("anyone") | describe(LibraryStory, refusals=(StoryNotFound,)))
+async def story(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> LibraryStory:
+    """Show one published story, and what it asks of whoever looks."""
+    who = await principal(request)
+    return await views.one_story(_work(request), scenario_id, who.account_id if who else None)
 
 
 def sought_in(request: Request[Any, Any, Any]) -> Sought:
@@ -58,4 +81,8 @@ def sought_in(request: Request[Any, Any, Any]) -> Sought:
     )
 
 
-HANDLERS = (library,)
+def _work(request: Request[Any, Any, Any]) -> Work:
+    return cast(Works, request.app.state.works).open()
+
+
+HANDLERS = (library, stories, story)

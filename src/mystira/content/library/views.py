@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mystira.content.bundles.model import ContentBundle
+from mystira.content.library.problems import StoryNotFound
 from mystira.content.purchases.views import Claim, StoryClaim, story_claims
 from mystira.content.scenarios.model.scenario import Scenario
 from mystira.content.scenarios.storage import SCENARIOS
@@ -36,6 +37,13 @@ class LibraryStory(Value, frozen=True, kw_only=True):
     price: str | None
 
 
+class Stories(Value, frozen=True, kw_only=True):
+    """A page of the stories that can be played, and what leads to the next one."""
+
+    items: tuple[StoryCard, ...]
+    after: str | None
+
+
 class Library(Value, frozen=True, kw_only=True):
     """A page of the library, and what leads to the next one."""
 
@@ -60,6 +68,22 @@ async def library(work: Work, sought: Sought, account_id: str | None, span: Span
     since = cursor_in(SCENARIOS, span.after, BY_TITLE)
     found = await work.find(Scenario, all_of(*parts), BY_TITLE, limit=span.limit, after=since)
     return Library(items=await _shelved(work, found.items, account_id), after=cursor_text(found.after))
+
+
+async def stories(work: Work, age_group: str, span: Span) -> Stories:
+    """Return a page of the published stories by title, of one age group or of all."""
+    where = all_of(equal("state", "published"), *((equal("age_group", age_group),) if age_group else ()))
+    since = cursor_in(SCENARIOS, span.after, BY_TITLE)
+    found = await work.find(Scenario, where, BY_TITLE, limit=span.limit, after=since)
+    return Stories(items=await cards(work, found.items), after=cursor_text(found.after))
+
+
+async def one_story(work: Work, scenario_id: str, account_id: str | None) -> LibraryStory:
+    """Return a published story with what it asks of a family."""
+    found = await shelf_of(work, (scenario_id,), account_id)
+    if not found:
+        raise StoryNotFound
+    return found[0]
 
 
 async def shelf_of(work: Work, scenario_ids: Sequence[str], account_id: str | None) -> tuple[LibraryStory, ...]:

@@ -18,16 +18,16 @@ from mystira.content.purchases.problems import (
     PurchaseNotFound,
     TooManyOrders,
 )
-from mystira.content.purchases.views import Receipt, Receipts, receipt_of
+from mystira.content.purchases.views import Owned, Receipt, Receipts, receipt_of
 from mystira.polyglot.entity import Value
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
 from mystira.web.bodies import Body, BodyInvalid, read_body
 from mystira.web.lists import LISTING, PageUnknown, span_asked
 from mystira.web.openapi import describe
+from mystira.web.repeats import REPEATABLE, repeat_key
 
 OWN_PURCHASE = allow("family", touches="purchase")
-KEY_LENGTH_MAX = 200
 
 
 class OrderAsked(Body, frozen=True, kw_only=True):
@@ -48,6 +48,7 @@ ORDER = OrderAsked(bundle_id="winter-and-water", parent_confirms=True)
 ORDERING = describe(
     OrderPlaced,
     example=ORDER,
+    headers=REPEATABLE,
     refusals=(
         *(AlreadyBought, BundleNotFound, KeyReused, NothingToPay, ParentNeeded, PaymentOff, PaymentUnreachable),
         TooManyOrders,
@@ -72,7 +73,7 @@ async def buy(request: Request[Any, Any, Any]) -> OrderPlaced:
         account_id=who.account_id,
         bundle_id=asked.bundle_id,
         gateway=gateway.name,
-        request_key=request.headers.get("idempotency-key", "")[:KEY_LENGTH_MAX],
+        request_key=repeat_key(request),
     )
     is_open = placed.is_open(works.clock())
     pay_at = await gateway.checkout(placed, request.app.state.address) if is_open else None
@@ -91,6 +92,13 @@ async def purchases(request: Request[Any, Any, Any]) -> Receipts:
     return await views.receipts(work, who.account_id, span)
 
 
+@get("/api/v1/entitlements", opt=OWN_PURCHASE | describe(Owned))
+async def entitlements(request: Request[Any, Any, Any]) -> Owned:
+    """Tell what the family has paid for and not given back: bundles, and the stories that they held when bought."""
+    who = await family(request)
+    return await views.owned(cast(Works, request.app.state.works).open(), who.account_id)
+
+
 @get("/api/v1/purchases/{purchase_id:str}", opt=OWN_PURCHASE | describe(Receipt, refusals=(PurchaseNotFound,)))
 async def purchase(request: Request[Any, Any, Any], purchase_id: FromPath[str]) -> Receipt:
     """Show what became of one order."""
@@ -107,4 +115,4 @@ def gateway_of(request: Request[Any, Any, Any]) -> Gateway:
     return gateway
 
 
-HANDLERS = (buy, purchases, purchase)
+HANDLERS = (buy, purchases, purchase, entitlements)

@@ -1,6 +1,7 @@
 """A game in progress: everything the server has decided so far, in one aggregate."""
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Literal
 
 from mystira.play.model.script import Mechanic
@@ -135,14 +136,28 @@ class GameSession(Entity, frozen=True, kw_only=True):
 
 
 class PlayClaim(Entity, frozen=True, kw_only=True):
-    """Reserves the one unfinished session of an account, its owner profile and a scenario."""
+    """Reserves the one unfinished session of an account, its owner profile and a scenario.
+
+    One under a program's own key says for ever which session that key has led to; `asked` is what it asked for.
+    """
 
     account_id: str
     owner_profile_id: str
     scenario_id: str
     session_id: str
+    asked: str = ""
 
 
 def claim_id(account_id: str, owner_profile_id: str, scenario_id: str) -> str:
     """Return the id under which everybody who starts the same game meets."""
     return "|".join((account_id, owner_profile_id, scenario_id))
+
+
+def keyed_claim_id(account_id: str, key: str) -> str:
+    """Return the id under which everybody who asks with the same key meets."""
+    return "|".join((account_id, "key", sha256(key.encode()).hexdigest()))
+
+
+def keyed_session_id(account_id: str, key: str, asked: str) -> str:
+    """Return the id of the game that a request with this key begins: the same, however often it is sent."""
+    return sha256("\0".join((account_id, key, asked)).encode()).hexdigest()[:32]

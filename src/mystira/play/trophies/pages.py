@@ -8,9 +8,19 @@ from litestar.params import FromPath
 
 from mystira.content import views as content
 from mystira.play.problems import ProfileNotFound
-from mystira.play.trophies.views import TrophyRoom, activity, trophy_room
+from mystira.play.trophies.views import (
+    EarnedBadges,
+    StoryScores,
+    TrophyRoom,
+    activity,
+    earned_badges,
+    story_scores,
+    trophy_room,
+)
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
+from mystira.web.bodies import BodyInvalid
+from mystira.web.lists import LISTING, PageUnknown, span_asked
 from mystira.web.openapi import describe
 from mystira.web.pages import page
 
@@ -35,12 +45,29 @@ async def trophies(request: Request[Any, Any, Any], profile_id: FromPath[str]) -
     return Response(msgspec.json.encode(room), media_type="application/json")
 
 
+PAGED = (BodyInvalid, PageUnknown, ProfileNotFound)
+
+
+@get("/api/v1/profiles/{profile_id:str}/badges", opt=OWN_PLAYER | describe(EarnedBadges, query=LISTING, refusals=PAGED))
+async def badges(request: Request[Any, Any, Any], profile_id: FromPath[str]) -> EarnedBadges:
+    """List the badges that one player has earned, in the order of earning."""
+    span, who = span_asked(request.query_params), await family(request)
+    return await earned_badges(cast(Works, request.app.state.works).open(), who.account_id, profile_id, span)
+
+
+@get("/api/v1/profiles/{profile_id:str}/scores", opt=OWN_PLAYER | describe(StoryScores, query=LISTING, refusals=PAGED))
+async def scores(request: Request[Any, Any, Any], profile_id: FromPath[str]) -> StoryScores:
+    """List what one player's first plays of stories have earned on each axis, in thousandths."""
+    span, who = span_asked(request.query_params), await family(request)
+    return await story_scores(cast(Works, request.app.state.works).open(), who.account_id, profile_id, span)
+
+
 @get("/family/activity", opt=OWN_PAGE, include_in_schema=False)
 async def activity_page(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Show a parent what was played, the latest games first."""
     who = await family(request)
     games = await activity(cast(Works, request.app.state.works).open(), who.account_id)
-    return page(request, "play/activity.html", games=games)
+    return page(request, "play/activity.html", games=games.items)
 
 
-HANDLERS = (trophies_page, trophies, activity_page)
+HANDLERS = (trophies_page, trophies, badges, scores, activity_page)

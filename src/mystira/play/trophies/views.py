@@ -5,18 +5,21 @@ from datetime import datetime
 from mystira.accounts import views as accounts
 from mystira.content import views as content
 from mystira.play.model.moves import elapsed_s
-from mystira.play.model.results import UserBadge, lifetime
-from mystira.play.model.session import GameSession
+from mystira.play.model.results import PlayerScenarioScore, UserBadge, lifetime
+from mystira.play.model.session import GameSession, State
 from mystira.play.problems import ProfileNotFound
+from mystira.play.storage import GAME_SESSIONS, PLAYER_SCENARIO_SCORES, USER_BADGES
 from mystira.play.trophies.model import AxisProgress, Statistics, player_of, progress_by_axis, statistics
 from mystira.play.views import badge_goals, badges, scores
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import Order, all_of, equal
 from mystira.polyglot.work import Work
+from mystira.web.lists import Span, cursor_in, cursor_text
 
 # So many of the latest finished games are counted: enough for years, and bounded.
 GAMES_MAX = 300
-GAMES_SEEN = 60
+LATELY = Span(limit=60)
+LATEST = Order("last_move_at", descending=True)
 
 
 class StoryPlayed(Value, frozen=True, kw_only=True):
@@ -53,13 +56,32 @@ class GameSeen(Value, frozen=True, kw_only=True):
     last_move_at: datetime
 
 
+class Activity(Value, frozen=True, kw_only=True):
+    """A page of a family's games, and what leads to the next one."""
+
+    items: tuple[GameSeen, ...]
+    after: str | None
+
+
+class EarnedBadges(Value, frozen=True, kw_only=True):
+    """A page of the badges that a player has earned, and what leads to the next one."""
+
+    items: tuple[UserBadge, ...]
+    after: str | None
+
+
+class StoryScores(Value, frozen=True, kw_only=True):
+    """A page of the scores of a player, one a story, in thousandths, and what leads to the next one."""
+
+    items: tuple[PlayerScenarioScore, ...]
+    after: str | None
+
+
 async def trophy_room(work: Work, account_id: str, profile_id: str) -> TrophyRoom:
     """Return what this player of the family has earned; ProfileNotFound for anybody else's."""
-    profile = await accounts.profile(work, account_id, profile_id)
-    if profile is None:
-        raise ProfileNotFound
+    profile = await _own(work, account_id, profile_id)
     finished = all_of(equal("account_id", account_id), equal("state", "completed"))
-    games = (await work.find(GameSession, finished, Order("last_move_at", descending=True), limit=GAMES_MAX)).items
+    games = (await work.find(GameSession, finished, LATEST, limit=GAMES_MAX)).items
     mine = [game for game in games if player_of(game, profile_id) is not None]
     had = await badges(work, profile_id)
     goals = await badge_goals(work, profile.age_group)
@@ -72,23 +94,49 @@ async def trophy_room(work: Work, account_id: str, profile_id: str) -> TrophyRoo
     )
 
 
-async def activity(work: Work, account_id: str) -> tuple[GameSeen, ...]:
-    """Return what the family has played lately, in whatever state, the latest first."""
-    order = Order("last_move_at", descending=True)
-    found = await work.find(GameSession, equal("account_id", account_id), order, limit=GAMES_SEEN)
-    return tuple(
-        GameSeen(
-            session_id=game.id,
-            scenario_id=game.scenario_id,
-            title=game.title,
-            state=game.state,
-            players=tuple(player.name for player in game.players),
-            moves=len(game.moves),
-            seconds=elapsed_s(game, game.last_move_at),
-            started_at=game.started_at,
-            last_move_at=game.last_move_at,
-        )
-        for game in found.items
+async def activity(work: Work, account_id: str, span: Span = LATELY, state: State | None = None) -> Activity:
+    """Return a page of the games that the family has played, in whatever state or in one, the latest first."""
+    where = all_of(equal("account_id", account_id), *((equal("state", state),) if state else ()))
+    since = cursor_in(GAME_SESSIONS, span.after, LATEST)
+    found = await work.find(GameSession, where, LATEST, limit=span.limit, after=since)
+    return Activity(items=tuple(_seen(game) for game in found.items), after=cursor_text(found.after))
+
+
+async def earned_badges(work: Work, account_id: str, profile_id: str, span: Span) -> EarnedBadges:
+    """Return a page of the badges that a player of the family has earned, in the order of earning."""
+    await _own(work, account_id, profile_id)
+    since = cursor_in(USER_BADGES, span.after, Order("earned_at"))
+    mine = equal("profile_id", profile_id)
+    found = await work.find(UserBadge, mine, Order("earned_at"), limit=span.limit, after=since)
+    return EarnedBadges(items=found.items, after=cursor_text(found.after))
+
+
+async def story_scores(work: Work, account_id: str, profile_id: str, span: Span) -> StoryScores:
+    """Return a page of what a player's first plays of stories have earned."""
+    await _own(work, account_id, profile_id)
+    since = cursor_in(PLAYER_SCENARIO_SCORES, span.after)
+    found = await work.find(PlayerScenarioScore, equal("profile_id", profile_id), limit=span.limit, after=since)
+    return StoryScores(items=found.items, after=cursor_text(found.after))
+
+
+async def _own(work: Work, account_id: str, profile_id: str) -> accounts.PlayerProfile:
+    profile = await accounts.profile(work, account_id, profile_id)
+    if profile is None:
+        raise ProfileNotFound
+    return profile
+
+
+def _seen(game: GameSession) -> GameSeen:
+    return GameSeen(
+        session_id=game.id,
+        scenario_id=game.scenario_id,
+        title=game.title,
+        state=game.state,
+        players=tuple(player.name for player in game.players),
+        moves=len(game.moves),
+        seconds=elapsed_s(game, game.last_move_at),
+        started_at=game.started_at,
+        last_move_at=game.last_move_at,
     )
 
 
