@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from bench import backfill
+from bench.looping import working
 from bench.measuring import Beside, Filled, Lag, Row, Seen, at_share, compared, rates
 from bench.reading import Reader
 from bench.store import MIGRATIONS, PAPERS, Paper, Renamed, Thing, thing
@@ -29,10 +30,8 @@ from mystira.polyglot.stores.postgres.schema import create_table, migrate
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
 from mystira.polyglot.stores.sqlite.store import SqliteDocuments, open_sqlite
 from mystira.polyglot.work import Work, Works
-from mystira.run import working
 from mystira.services import COLLECTIONS
-from mystira.services.platform import Platform
-from mystira.settings import read_settings
+from mystira.services.worker import begin, carrying
 
 KEYS = 2_000
 ROUNDS = 5
@@ -86,21 +85,13 @@ class _Stage(NamedTuple):
             await connection.execute("ANALYZE")
         while sum([await step() for step in steps.values()]) > LEFT_OVER:
             continue
-        # File readers and keys are for those who come from outside.
-        settings = read_settings({"MYSTIRA_PURGE_DAYS": "0"})
-        platform: Any = (
-            settings,
-            self.works,
-            self.documents,
-            self.relational,
-            Reactions([]),
-            self.wake,
-            None,
-            b"",
-            self.r,
-        )
-        async with working(Platform(*platform)):
+        loops = begin(carrying(self.works, self.r, Reactions([])), self.wake, Wake())
+        try:
             yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
 
 
 async def measure_filling(sizes: list[int]) -> list[Filled]:
@@ -118,7 +109,7 @@ async def measure(seconds: float) -> Measured:
                 for kind in (Paper, Twin):
                     await here.works.run(_put, kind, number)
             saves = [await _saves(here, seconds)]
-            reads = [await _reads(here, Path(name), seconds)]
+            reads = [await _reads(here, dsn, Path(name), seconds)]
             return Measured(saves, reads, await _lags(here, seconds))
 
 
@@ -136,11 +127,19 @@ async def server(folder: Path) -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def stage(dsn: str, folder: Path) -> AsyncGenerator[_Stage]:
+    """Create the tables, and open both stores."""
     connection = await asyncpg.connect(dsn)
     for collection in (PAPERS, TWINS):
         for statement in create_table(collection):
             await connection.execute(statement)
     await connection.close()
+    async with opened(dsn, folder) as here:
+        yield here
+
+
+@asynccontextmanager
+async def opened(dsn: str, folder: Path) -> AsyncGenerator[_Stage]:
+    """Open both stores, as each process does for itself."""
     # The platform's own collections are there as well, for the loops look after them all.
     collections = [*COLLECTIONS, PAPERS, TWINS]
     relational = await open_postgres(dsn, collections)
@@ -169,22 +168,20 @@ async def _saves(stage: _Stage, seconds: float) -> Row:
     return compared("save, DualWriteCosmosRead", found, "both", "documents", None)._replace(peer="CosmosOnly")
 
 
-async def _reads(stage: _Stage, folder: Path, seconds: float) -> Beside:
-    """Let another process read through a socket, while writes go on, with and without the loops, in turns."""
+async def _reads(stage: _Stage, dsn: str, folder: Path, seconds: float) -> Beside:
+    """Let another process read through a socket while writes go on, with a worker's loops and without, in turns."""
 
     async def get(key: str) -> bool:
         return await stage.works.open().get(Twin, key) is not None
 
     taken: dict[bool, list[float]] = {True: [], False: []}
-    async with Reader.at(folder / "reads", get, KEYS) as reader:
-        async with stage.looping():
-            pass
+    async with Reader.at(folder / "reads", get, KEYS) as reader, working(dsn, folder) as worker:
         writing = asyncio.create_task(_write(stage, WRITES_PER_S, None))
         for turn in range(2 * ROUNDS):
             if turn % 2:
                 taken[False] += await reader.read_for(seconds / ROUNDS)
             else:
-                async with stage.looping():
+                async with worker():
                     taken[True] += await reader.read_for(seconds / ROUNDS)
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tests.explorer.search import explore
+from tests.explorer.search import Reached, explore
 from tests.explorer.worlds import RULES, WORLDS
 
 
@@ -17,9 +17,21 @@ def main() -> int:
     return max([tell(name, rule) for name in names])
 
 
+def show(name: str, reached: Reached | None) -> None:
+    """Say how far it is, where somebody looks; nothing once it is over."""
+    if sys.stderr.isatty():
+        told = (
+            ""
+            if reached is None
+            else f"{name}: depth {reached.depth}, {reached.states:,} states, {reached.waiting:,} wait"
+        )
+        print(f"\r{told:<79}", end="\r" if reached is None else "", file=sys.stderr, flush=True)
+
+
 def tell(name: str, rule: str | None) -> int:
     """Explore one world and print what was found; 1 if that is a fault."""
-    found = explore(WORLDS[name]._replace(without=frozenset({rule} - {None})))
+    found = explore(WORLDS[name]._replace(without=frozenset({rule} - {None})), lambda reached: show(name, reached))
+    show(name, None)
     reached = f"{found.states:,} states, depth {found.depth}, {found.seconds:.1f} s"
     print(f"{name}: {reached}: {found.fault or 'no fault'}", flush=True)
     for number, step in enumerate(found.trace, start=1):

@@ -5,7 +5,7 @@ Coordinators are alike, and so are relays: of two states that differ in who is w
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from tests.explorer.carriers import carry, follow
@@ -24,6 +24,15 @@ class Explored(NamedTuple):
     fault: str
     trace: tuple[str, ...]
     witnessed: frozenset[str] = frozenset()
+
+
+class Reached(NamedTuple):
+    """How far it is: `waiting` states of this depth are still to be gone on from."""
+
+    states: int
+    depth: int
+    seconds: float
+    waiting: int
 
 
 def steps(world: World, s: State) -> Iterator[Step]:
@@ -63,7 +72,7 @@ def _swapped(writer: Actor) -> Actor:
     return writer._replace(old=SWAPPED[writer.old], sent_old=SWAPPED[writer.sent_old])
 
 
-def explore(world: World) -> Explored:
+def explore(world: World, progress: Callable[[Reached], None] = lambda _: None) -> Explored:
     began = time.monotonic()
     first = first_state(world)
     came_from: dict[int, int] = {mark(first): 0}
@@ -84,6 +93,7 @@ def explore(world: World) -> Explored:
                     trace = (*retraced(world, came_from, here), shown(told, state))
                     return Explored(len(came_from), depth + 1, time.monotonic() - began, fault, trace)
         level, depth = following, depth + bool(following)
+        progress(Reached(len(came_from), depth, time.monotonic() - began, len(level)))
     return Explored(len(came_from), depth, time.monotonic() - began, "", (), frozenset(witnessed))
 
 

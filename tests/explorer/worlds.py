@@ -17,10 +17,12 @@ WORLDS = {
     "a writer that sleeps, and deaths": World(starts=(1,), writes=(1, 1), outage=False, stale=False),
     "two coordinators that die, an outage": World(starts=(1, 1), writes=(0,), outage=True, stale=False),
     "all at once": World(starts=(1, 1), writes=(1,), outage=True, stale=False),
+    "all at once, on the way back": World(starts=(1, 1), writes=(1,), outage=True, stale=False, phase=REVERSED),
+    "all at once, a replica that lags": World(starts=(1, 1), writes=(1,), outage=True, stale=True),
 }
-"""By what happens in them; the last three take long, and are not part of a test run."""
+"""By what happens in them; the last five take long, and are not part of a test run."""
 
-LARGE = tuple(WORLDS)[-3:]
+LARGE = tuple(WORLDS)[-5:]
 
 RULES = {
     "R1": ("one cut-over", "the n of the copy falls"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -19,14 +19,19 @@ from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.feed import LEASE_S, FeedFollower
 from mystira.polyglot.loops import IDLE_S, Wake, keep_doing
 from mystira.polyglot.purge import purge_in_turn
+from mystira.polyglot.reaction import Reactions
 from mystira.polyglot.relay import ReverseRelay
+from mystira.polyglot.replication import Replication
 from mystira.polyglot.sampling import Sampler
 from mystira.polyglot.scrub import scrub_in_turn
 from mystira.polyglot.shadow_reports import ShadowTeller
 from mystira.polyglot.store import StoreError
 from mystira.polyglot.transition import pick_up
+from mystira.polyglot.work import Works
 from mystira.services import JOBS
 from mystira.services.platform import Platform
+
+Step = Callable[[], Awaitable[int]]
 
 # Commits that come faster share one round: a hundred rounds a second carry as much as one for each would.
 APART_S = 0.01
@@ -49,20 +54,8 @@ PURGE_AFTER_S, PURGE_EVERY_S = 600.0, 3_600.0
 @asynccontextmanager
 async def working(platform: Platform) -> AsyncGenerator[None]:
     """Carry events from documents to the outbox and from there to the reactions, and do the jobs, until the end."""
-    # A bell that nobody rings: what no commit can hurry comes round by the clock alone.
     clock = Wake()
-    loops = [
-        asyncio.create_task(
-            keep_doing(
-                name,
-                step,
-                clock if name in BY_CLOCK_S else platform.wake,
-                idle_s=BY_CLOCK_S.get(name, IDLE_S),
-                apart_s=DIGESTS_APART_S if name == "digests" else APART_S,
-            )
-        )
-        for name, step in _steps(platform).items()
-    ]
+    loops = begin(_steps(platform), platform.wake, clock)
     for job in JOBS:
         step = partial(job.do, platform.works)
         loops.append(asyncio.create_task(keep_doing(job.name, step, clock, idle_s=job.every_s)))
@@ -83,6 +76,25 @@ async def working(platform: Platform) -> AsyncGenerator[None]:
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+
+
+def begin(steps: Mapping[str, Step], wake: Wake, clock: Wake) -> list[asyncio.Task[None]]:
+    """Begin to do these steps again and again, whenever `wake` rings; whoever begins the tasks cancels them.
+
+    `clock` is a bell that nobody rings: what no commit can hurry comes round by the clock alone.
+    """
+    return [
+        asyncio.create_task(
+            keep_doing(
+                name,
+                step,
+                clock if name in BY_CLOCK_S else wake,
+                idle_s=BY_CLOCK_S.get(name, IDLE_S),
+                apart_s=DIGESTS_APART_S if name == "digests" else APART_S,
+            )
+        )
+        for name, step in steps.items()
+    ]
 
 
 async def _sample(platform: Platform, sampler: Sampler) -> int:
@@ -116,18 +128,25 @@ async def settle(platform: Platform) -> None:
         continue
 
 
-def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Callable[[], Awaitable[int]]]:
-    """Return what carries changes onward, one step each."""
-    r = platform.replication
+def carrying(works: Works, r: Replication, reactions: Reactions, lease_s: float | None = LEASE_S) -> dict[str, Step]:
+    """Return what carries changes of every collection onward, one step each."""
     return {
         "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=lease_s).step,
         "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
         "transitions": lambda: pick_up(r),
         "backfill": Backfiller(r, steady=time.monotonic).step,
         "dead letters": lambda: retry_due(r),
-        "shadow reads": ShadowTeller(platform.works.shadows, r).step,
+        "shadow reads": ShadowTeller(works.shadows, r).step,
         "digests": DigestKeeper(r, lease_s=lease_s).step,
-        "outbox": OutboxPump(platform.works, r.journal, platform.reactions).step,
+        "outbox": OutboxPump(works, r.journal, reactions).step,
+    }
+
+
+def _steps(platform: Platform, lease_s: float | None = LEASE_S) -> dict[str, Step]:
+    """Return everything that a worker does again and again, one step each."""
+    r = platform.replication
+    return {
+        **carrying(platform.works, r, platform.reactions, lease_s),
         **{
             f"commands {hand}": CommandRunner(platform.works, r, hand=hand).step for hand in range(1, COMMAND_HANDS + 1)
         },
