@@ -88,13 +88,24 @@ def export(
     *stories: str,
     folder: Annotated[Path, Parameter(help="Where the files go.")] = Path(),
     all_: Annotated[bool, Parameter("--all", negative="", help="Every story.")] = False,
+    bundles: Annotated[
+        tuple[str, ...],
+        Parameter("--bundle", negative="", help="A bundle, as a ZIP with its stories and media; repeatable."),
+    ] = (),
 ) -> None:
-    """Write stories as YAML files that import to the same stories: by their ids, or all of them."""
-    from mystira.run import exporting
+    """Write stories as YAML files that import to the same stories, by their ids or all of them; or bundles as ZIPs."""
+    from mystira.run import exporting, packing
 
-    if not stories and not all_:
-        say_apart("Name one or more stories by their ids, or write --all.")
+    if not stories and not all_ and not bundles:
+        say_apart("Name one or more stories by their ids, or write --all, or --bundle and the id of a bundle.")
         raise SystemExit(2)
+    if bundles:
+        for path, packed in asyncio.run(packing(read_settings(), bundles, folder, say_apart)):
+            say(f"{path}: {packed.stories} stories and {packed.media} media.")
+            for media_id in packed.missing:
+                say_apart(f"{media_id} is named in it, but was not uploaded, so it is not in the archive.")
+    if not stories and not all_:
+        return
     count = asyncio.run(exporting(read_settings(), () if all_ else stories, folder, say_apart))
     say(f"Wrote {count} {'story' if count == 1 else 'stories'} to {folder}.")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mystira.accounts.actions import add_profile
 from mystira.adopting import chosen, collections_of
 from mystira.content.actions import import_checked
+from mystira.content.bundles.manifests.commands import Packed, export_bundle
 from mystira.content.commands import SAMPLE_CONTENT, Imported, export_files, import_files, import_folder
 from mystira.content.media.ports import MediaShelf, MediaStore
 from mystira.content.scenarios.model.checking import Checked
@@ -274,6 +275,19 @@ async def exporting(settings: Settings, ids: Sequence[str], folder: Path, report
     """Write stories, or without ids all of them, as files that import to the same; return how many there were."""
     async with platform(settings, report) as opened:
         return await export_files(opened.works, ids, folder)
+
+
+async def packing(
+    settings: Settings, bundle_ids: Sequence[str], folder: Path, report: Report
+) -> list[tuple[Path, Packed]]:
+    """Write bundles as archives that import to the same bundles; return each with what it holds."""
+    packed: list[tuple[Path, Packed]] = []
+    async with platform(settings, report) as opened:
+        _make_folder(folder, "--folder /path/to/folder")
+        for id in bundle_ids:
+            path = folder / f"{id}.zip"
+            packed.append((path, await export_bundle(opened.works, opened.media.store, id, path)))
+    return packed
 
 
 async def validating(settings: Settings, report: Report) -> list[Wrong]:

@@ -1,10 +1,13 @@
 """Stories over the Admin API: versions named at every write, steps, differences, exports; and everything checked."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from mystira.content.badges.model import Badge
+from mystira.content.bundles.model import ContentBundle
+from mystira.content.characters.model import CharacterMap
 from tests.operations.conftest import Desk
 
 pytestmark = pytest.mark.anyio
@@ -97,19 +100,30 @@ async def test_versions_are_listed_compared_and_exported(authors: Desk) -> None:
     assert "<del>The Moss Bridge</del>" in page and "<ins>Renamed</ins>" in page
 
 
-async def test_the_whole_catalogue_is_checked_stories_and_badges(authors: Desk) -> None:
+async def test_the_whole_catalogue_is_checked_stories_bundles_badges_and_characters(authors: Desk) -> None:
     works = authors.platform.works
 
-    async def spoil(work: Any) -> None:
-        work.save(Badge(id="odd", age_group="6-9", axis="no-such-axis", tier="gold", name="Odd", threshold=1))
+    async def spoil(work: Any, entity: Any) -> None:
+        work.save(entity)
 
-    await works.run(spoil)
+    assert {one["kind"] for one in (await authors.client.get("/admin/api/validation")).json()["wrong"]} <= {"scenario"}
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    for entity in (
+        Badge(id="odd", age_group="6-9", axis="no-such-axis", tier="gold", name="Odd", threshold=1),
+        CharacterMap(id="pip", name="Pip", image="gone.png", archetypes=("no-such-archetype",)),
+        ContentBundle(id="bad", title="Bad", state="published", image="lost.png", age_group="9-6", changed_at=at),
+        ContentBundle(id="worse", title="Worse", state="published", scenario_ids=("nobody",), changed_at=at),
+    ):
+        await works.run(spoil, entity=entity)
     told, seen = await show(authors)
     told["document"]["scenes"][0]["next_scene"] = "nowhere"
     await authors.client.put(ONE, json={"document": told["document"]}, headers=seen)
     looked = (await authors.client.get("/admin/api/validation")).json()
     wrong = {(one["kind"], one["id"], one["part"]): {f["code"] for f in one["findings"]} for one in looked["wrong"]}
     assert "unknown_word" in wrong["badge", "odd", ""]
+    assert wrong["character", "pip", ""] == {"unknown_word", "media_not_uploaded"}
+    assert wrong["bundle", "bad", ""] == {"no_stories", "unknown_word", "media_not_uploaded"}
+    assert wrong["bundle", "worse", ""] == {"unknown_story"}
     assert "unknown_target" in wrong["scenario", "the-moss-bridge", "draft"]
     # What players see of the story is as good as it was.
     assert "unknown_target" not in wrong.get(("scenario", "the-moss-bridge", "version 1"), set())

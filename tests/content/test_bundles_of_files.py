@@ -68,14 +68,14 @@ async def test_an_archive_is_imported_by_a_worker_with_every_finding_and_leaves_
     assert (job["state"], job["by"], job["name"]) == ("waiting", "olga", "tales.zip")
     assert await runner(authors).step() == 1
     told = await outcome(authors, job)
-    assert (told["state"], told["done"], told["imported"], told["refused"]) == ("done", 8, 3, 3), told
+    assert (told["state"], told["done"], told["imported"], told["refused"]) == ("done", 8, 3, 4), told
     listed = (await authors.client.get(f"{API}/{job['id']}/files")).json()["items"]
     found = {one["name"].rpartition("/")[2]: (one["outcome"], {f["code"] for f in one["findings"]}) for one in listed}
     assert found["good.yaml"] == ("imported", set()) and found["other.json"][0] == "imported"
     assert found["bad.yaml"][0] == "refused" and "out_of_range" in found["bad.yaml"][1]
     assert found["twin.yaml"] == ("refused", {"same_title"})
     assert found["cover.png"] == ("imported", set()) and found["broken.png"][0] == "refused"
-    assert {found[name][0] for name in ("manifest.yaml", "notes.txt")} == {"left out"}
+    assert found["manifest.yaml"] == ("refused", {"missing_field"}) and found["notes.txt"][0] == "left out"
     assert "cover.png" in await content.media_ids(authors.platform.works.open())
     kept = await authors.platform.works.open().get(Scenario, "a-small-story")
     assert kept is not None and kept.state == "published"

@@ -67,6 +67,25 @@ async def delete_bundle(work: Work, *, bundle_id: str, seen: Stamp, by: str, why
     work.remove(before, _changed(before, "deleted", by, why))
 
 
+async def bring_bundle(
+    work: Work, *, bundle_id: str, details: BundleDetails, publish: bool, by: str, why: str = ""
+) -> ContentBundle:
+    """Make a bundle as a file says it, or change the one that is there; what is so already changes nothing."""
+    before = await work.get(ContentBundle, bundle_id)
+    if before is None:
+        state: BundleState = "published" if publish else "draft"
+        return await create_bundle(work, bundle_id=bundle_id, details=details, by=by, why=why, state=state)
+    after = before.evolve(**_fields(checked(details)))
+    if publish and before.state != "published":
+        after = followed(after, "published", work.now)
+    if after == before:
+        return before
+    after = after.evolve(changed_at=work.now)
+    await _check(work, after)
+    work.save(after, _changed(after, "imported", by, why))
+    return after
+
+
 async def import_bundle(work: Work, *, bundle_id: str, details: BundleDetails) -> bool:
     """Keep a bundle that comes with the program, published; one that is there stays as its editors made it."""
     if await work.get(ContentBundle, bundle_id) is not None:

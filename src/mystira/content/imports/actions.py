@@ -68,6 +68,13 @@ async def go_on(work: Work, *, import_id: str, worker: str, total: int, tally: T
     return further
 
 
+async def name_bundle(work: Work, *, import_id: str, worker: str, bundle_id: str) -> None:
+    """Keep which bundle an import makes, unless another worker has taken it over."""
+    found = await import_of(work, import_id)
+    if found.worker == worker and not found.is_over and found.bundle_id != bundle_id:
+        work.save(found.evolve(bundle_id=bundle_id))
+
+
 async def end(work: Work, *, import_id: str, worker: str, failed: bool, outcome: str) -> None:
     """Keep what came of an import, unless another worker has taken it over."""
     found = await import_of(work, import_id)

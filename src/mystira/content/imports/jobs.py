@@ -16,13 +16,14 @@ import structlog
 
 from mystira.content import views as content
 from mystira.content.actions import check_scenario, import_checked
+from mystira.content.bundles.manifests.actions import bring_manifest, check_manifest
 from mystira.content.imports import actions, views
 from mystira.content.imports.model import FileKind, Import, ImportedFile, Outcome, Tally, file_id, kind_of
 from mystira.content.media.actions.uploading import Incoming, take_entry
 from mystira.content.media.ports import MediaShelf
 from mystira.content.scenarios.actions import Asked
 from mystira.content.scenarios.model.checking import Checked, unreadable
-from mystira.content.scenarios.model.examining import context
+from mystira.content.scenarios.model.examining import Form, context
 from mystira.content.scenarios.model.findings import Finding
 from mystira.content.scenarios.model.scenario import Scenario, story_id
 from mystira.polyglot.problem import Problem
@@ -48,11 +49,18 @@ class _Entry(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """What is done already: how much, which files, and which of them has which story."""
+    """What is done already: how much, which files, which of them has which story, and what each story file became."""
 
     tally: Tally
     numbers: frozenset[int]
     stories: dict[str, int]
+    files: dict[str, str | None]
+    manifest: str = ""
+
+    def note(self, file: ImportedFile) -> None:
+        """Note what became of a story's file; one that was refused is no story."""
+        if file.kind == "story":
+            self.files[file.name] = file.scenario_id
 
 
 class ImportRunner:
@@ -92,14 +100,16 @@ class ImportRunner:
     async def _all_files(self, job: Import, source: BinaryIO) -> str | None:
         """Import every file that is not done; return what came of it all, None where another worker goes on."""
         entries = await asyncio.to_thread(_entries, job, source)
-        tally, numbers, stories = await self._done(job)
-        waiting = [entry for entry in entries if entry.number not in numbers]
+        known = await self._done(job, next((one.name for one in entries if one.kind == "manifest"), ""))
+        tally = known.tally
+        waiting = [entry for entry in entries if entry.number not in known.numbers]
         told = b""
         for some in _batches(waiting):
             if some[0].kind == "story" and (not told or job.add_vocabulary):
                 told = await self._told(job)
-            async for file in self._imported(job, source, some, stories, told):
+            async for file in self._imported(job, source, some, known, told):
                 await self._works.run(actions.keep_file, file=file)
+                known.note(file)
                 tally = tally.plus(file)
             if not await self._goes_on(job, len(entries), tally):
                 return None
@@ -109,27 +119,28 @@ class ImportRunner:
         kept = await self._works.run(actions.go_on, import_id=job.id, worker=self._name, total=total, tally=tally)
         return kept is not None
 
-    async def _done(self, job: Import) -> _Known:
-        tally, numbers, stories, after = Tally(), set[int](), dict[str, int](), ""
+    async def _done(self, job: Import, manifest: str) -> _Known:
+        known, tally, numbers, after = _Known(Tally(), frozenset(), {}, {}, manifest), Tally(), set[int](), ""
         while True:
             found = await views.files(self._works.open(), job.id, Span(limit=SHOWN_MAX, after=after))
             for file in found.items:
                 tally = tally.plus(file)
                 numbers.add(file.number)
+                known.note(file)
                 if file.scenario_id is not None:
-                    stories[file.scenario_id] = file.number
+                    known.stories[file.scenario_id] = file.number
             if found.after is None:
-                return _Known(tally, frozenset(numbers), stories)
+                return known._replace(tally=tally, numbers=frozenset(numbers))
             after = found.after
 
-    async def _told(self, job: Import) -> bytes:
-        """Return what stories may name, as the child processes that check them take it."""
+    async def _told(self, job: Import, form: Form = "story") -> bytes:
+        """Return what files may name, as the child processes that check them take it."""
         work = self._works.open()
         vocabulary, media = await content.vocabulary(work), await content.media_ids(work)
-        return context(vocabulary, add_vocabulary=job.add_vocabulary, media=media)
+        return context(vocabulary, form=form, add_vocabulary=job.add_vocabulary, media=media)
 
     async def _imported(
-        self, job: Import, source: BinaryIO, some: Sequence[_Entry], stories: dict[str, int], told: bytes
+        self, job: Import, source: BinaryIO, some: Sequence[_Entry], known: _Known, told: bytes
     ) -> AsyncIterator[ImportedFile]:
         """Import files of one kind."""
         kind = some[0].kind
@@ -137,16 +148,19 @@ class ImportRunner:
             texts = [await asyncio.to_thread(_bytes, source, entry) for entry in some]
             checks = await asyncio.gather(*(self._checked(text, told) for text in texts))
             for entry, checked in zip(some, checks, strict=True):
-                yield await self._story(job, entry, _apart(entry, checked, stories))
-            return
+                yield await self._story(job, entry, _apart(entry, checked, known.stories))
         for entry in some:
-            yield await self._medium(job, entry) if kind == "media" else _left_out(job, entry)
+            if kind == "media":
+                yield await self._medium(job, entry)
+            elif kind == "manifest":
+                yield await self._bundle(job, entry, source, known)
+            elif kind == "other":
+                yield _left_out(job, entry)
 
     async def _medium(self, job: Import, entry: _Entry) -> ImportedFile:
         """Take a picture, a sound or a film into the library, as one that is sent there."""
-        assert entry.packed is not None, "a file that is no archive is read as a story"
-        why = job.why or f"import of {job.name}"[:500]
-        archive = Incoming(path=file_of(self._folder, job.id), name=job.name, by=job.by, why=why)
+        assert entry.packed is not None, "a file that is no archive is read as text"
+        archive = Incoming(path=file_of(self._folder, job.id), name=job.name, by=job.by, why=_why(job))
         taken = await take_entry(self._works, self._shelf, archive, entry.packed)
         if taken.state == "refused":
             return _file(job, entry, "refused", (_error(taken.code, taken.message),))
@@ -159,7 +173,7 @@ class ImportRunner:
         if checked.content is None:
             return _file(job, entry, "refused", checked.findings)
         before = await self._works.open().get(Scenario, story_id(checked.content.title))
-        asked = Asked(by=job.by, why=job.why or f"import of {job.name}"[:500])
+        asked = Asked(by=job.by, why=_why(job))
         try:
             made = await import_checked(self._works, checked, publish=job.publish, asked=asked)
         except Problem as refusal:
@@ -168,6 +182,33 @@ class ImportRunner:
         outcome: Outcome = "unchanged" if made == before else "imported"
         file = _file(job, entry, outcome, checked.findings)
         return file.evolve(scenario_id=made.id, version=made.latest_version)
+
+    async def _bundle(self, job: Import, entry: _Entry, source: BinaryIO, known: _Known) -> ImportedFile:
+        """Make or change the bundle of an archive whose stories are in."""
+        if entry.name != known.manifest:
+            message = f"An archive makes one bundle, and {known.manifest} tells it. Send this one in its own archive."
+            return _file(job, entry, "refused", (_error("second_manifest", message),))
+        text = await asyncio.to_thread(_bytes, source, entry)
+        read = await check_manifest(self._readers, text, await self._told(job, "bundle"))
+        if read.manifest is None:
+            return _file(job, entry, "refused", read.findings)
+        folder = entry.name.rpartition("/")
+        brought = await bring_manifest(
+            self._works,
+            read.manifest,
+            known.files,
+            folder=folder[0] + folder[1],
+            publish=job.publish,
+            by=job.by,
+            why=_why(job),
+        )
+        findings = (*read.findings, *brought.findings)
+        if brought.bundle is None:
+            return _file(job, entry, "refused", findings)
+        # Before the file's own record: a worker that dies in between leaves the manifest to the next one.
+        about = {"import_id": job.id, "worker": self._name}
+        await self._works.run(actions.name_bundle, **about, bundle_id=brought.bundle.id)
+        return _file(job, entry, "imported" if brought.has_changed else "unchanged", findings)
 
 
 def file_of(folder: Path, import_id: str) -> Path:
@@ -187,7 +228,7 @@ def forget_strays(folder: Path, is_old: Callable[[Path], bool]) -> int:
 def _entries(job: Import, source: BinaryIO) -> list[_Entry]:
     source.seek(0)
     if source.read(len(MAGIC)) != MAGIC:
-        return [_Entry(0, job.name, "story", None)]
+        return [_Entry(0, job.name, "manifest" if kind_of(job.name) == "manifest" else "story", None)]
     packed = read_directory(source)
     found = [_Entry(number, one.name, kind_of(one.name), one) for number, one in enumerate(packed)]
     return sorted(found, key=lambda entry: TURNS[entry.kind])
@@ -227,12 +268,13 @@ def _apart(entry: _Entry, checked: Checked, stories: dict[str, int]) -> Checked:
 
 
 def _left_out(job: Import, entry: _Entry) -> ImportedFile:
-    messages = {
-        "manifest": "The bundle itself is made on the page Bundles. Its stories are imported.",
-    }
-    message = messages.get(entry.kind, "This is no story (YAML or JSON), so it was left out.")
+    message = "This is no story (YAML or JSON), so it was left out."
     finding = Finding(severity="warning", code="left_out", path="", line=0, column=0, message=message)
     return _file(job, entry, "left out", (finding,))
+
+
+def _why(job: Import) -> str:
+    return job.why or f"import of {job.name}"[:500]
 
 
 def _error(code: str, message: str) -> Finding:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Literal
 
+from mystira.content.bundles.manifests.model import NAMES
 from mystira.content.scenarios.model.findings import Finding
 from mystira.polyglot.entity import Entity, Value
 
@@ -114,7 +115,7 @@ def kind_of(name: str) -> FileKind:
     """Return what a file of an archive is, by its name alone."""
     folders, _, last = name.rpartition("/")
     ending = last.rpartition(".")[2].lower()
-    if last.lower() in ("manifest.yaml", "manifest.yml") and folders.count("/") == 0:
+    if last.lower() in NAMES and folders.count("/") == 0 and folders.lower() != "scenarios":
         return "manifest"
     if "media" in folders.split("/"):
         return "media"

@@ -18,7 +18,7 @@ from mystira.web.openapi import describe
     opt=allow("viewer") | describe(Looked, query=LISTING, refusals=(PageUnknown, BodyInvalid)),
 )
 async def validation(request: Request[Any, Any, Any]) -> Looked:
-    """Check every reference of the next stories (25 at most), and with the first ones those of the badges."""
+    """Check every reference of the next stories (25 at most), and with the first ones those of everything else."""
     asked = span_asked(request.query_params)
     span = Span(limit=min(asked.limit, STORIES_AT_ONCE), after=asked.after)
     return await views.look(cast(Works, request.app.state.works).open(), span)

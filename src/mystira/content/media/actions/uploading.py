@@ -1,6 +1,7 @@
 """Takes files in: one, many or a ZIP; each is cleaned in a process apart, kept by its hash, and noted."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,11 @@ import msgspec
 from mystira.content.media.actions.assets import keep_medium
 from mystira.content.media.model.asset import MediaAsset, Told, home_of, id_of
 from mystira.content.media.ports import MediaShelf
-from mystira.content.media.problems import MediaStoreDown, NoRoomForMedia
+from mystira.content.media.problems import MediaNameUnusable, MediaStoreDown, NoRoomForMedia
 from mystira.mediafiles.forms import Cleaned, Task
 from mystira.mediafiles.kept import StoreDown
 from mystira.polyglot.problem import Problem
+from mystira.polyglot.query import equal
 from mystira.polyglot.work import Works
 from mystira.textfiles.reading import Refused
 from mystira.textfiles.zips import MAGIC, ZipEntry, ZipLimits, read_directory, unpack
@@ -23,6 +25,7 @@ from mystira.textfiles.zips import MAGIC, ZipEntry, ZipLimits, read_directory, u
 P = ParamSpec("P")
 T = TypeVar("T")
 
+KNOWN_MAX = 100
 ZIP_ENTRIES_MAX, ZIP_BYTES_MAX = 5_000, 4_000_000_000
 
 State = Literal["added", "replaced", "known", "refused"]
@@ -67,6 +70,9 @@ async def take_in(works: Works, shelf: MediaShelf, incoming: Incoming) -> AsyncI
 
 async def take_one(works: Works, shelf: MediaShelf, incoming: Incoming) -> Outcome:
     """Take in one file, which is no ZIP."""
+    known = await _known(works, incoming)
+    if known is not None:
+        return _taken(incoming.name, known, "known")
     try:
         with scratch(shelf) as folder:
             cleaned = await clean(shelf, incoming, folder)
@@ -123,6 +129,27 @@ def scratch(shelf: MediaShelf) -> Generator[Path]:
             yield Path(folder)
     except OSError as error:
         raise NoRoomForMedia from error
+
+
+async def _known(works: Works, incoming: Incoming) -> MediaAsset | None:
+    """Return the medium of this name that has these very bytes: they came from here, and were cleaned then.
+
+    Cleaned again, a picture would become another one, and a bundle that was exported could not be imported again.
+    """
+    found = await works.open().find(MediaAsset, equal("hash", await _apart(_hash_of, incoming.path)), limit=KNOWN_MAX)
+    return next((one for one in found.items if not one.is_deleted and _is_called(one.id, incoming.name)), None)
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+def _is_called(media_id: str, name: str) -> bool:
+    try:
+        return id_of(name, media_id.rpartition(".")[2]) == media_id
+    except MediaNameUnusable:
+        return False
 
 
 async def _keep_blobs(shelf: MediaShelf, cleaned: Cleaned, folder: Path) -> None:
