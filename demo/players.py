@@ -63,7 +63,8 @@ class Player:
             session_id, scene = await self._begin()
             while scene and not until.is_set():
                 scene = await self._move(session_id, scene)
-                await asyncio.sleep(every_s)
+                # In step with each other, as a hold leaves them, they would come all at once and wait for one another.
+                await asyncio.sleep(every_s * self._chance.uniform(0.5, 1.5))
 
     async def check(self) -> list[str]:
         """Ask for everything that was acknowledged; return what was lost or is not as it was."""

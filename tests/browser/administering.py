@@ -32,9 +32,9 @@ def start(data: Path, *services: str) -> RunningPlatform:
     return RunningPlatform(data, None, *services).wait_until_ready()
 
 
-def add_admin(data: Path) -> None:
+def add_admin(data: Path, **environment: str) -> None:
     given = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIRA_")}
-    given["MYSTIRA_DATA"] = str(data)
+    given |= {"MYSTIRA_DATA": str(data), **environment}
     command = [sys.executable, "-m", "mystira", "admin", "add", "ada", "--role", "admin"]
     subprocess.run(command, input=f"{PASSWORD}\n", text=True, env=given, cwd=ROOT, check=True, capture_output=True)
 

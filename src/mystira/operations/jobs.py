@@ -46,13 +46,14 @@ class CommandRunner:
         for waiting in await due(work, work.now):
             taken = await self._works.run(asking.take_up, command_id=waiting.id, worker=self._name)
             if taken is not None:
-                await self._carry_out(taken)
+                # Whoever had it before has lost its lease, and so is taken for dead.
+                await self._carry_out(taken, died=waiting.worker.partition("/")[0])
                 return 1
         return 0
 
-    async def _carry_out(self, command: Command) -> None:
+    async def _carry_out(self, command: Command, *, died: str) -> None:
         far = [_Far()]
-        doing = asyncio.ensure_future(self._do(command, lambda *told: far.__setitem__(0, _Far(*told))))
+        doing = asyncio.ensure_future(self._do(command, died, lambda *told: far.__setitem__(0, _Far(*told))))
         renewing = asyncio.ensure_future(self._renew(command, lambda: far[0]))
         try:
             await asyncio.wait((doing, renewing), return_when=asyncio.FIRST_COMPLETED)
@@ -75,13 +76,13 @@ class CommandRunner:
             total=far[0].total,
         )
 
-    async def _do(self, command: Command, tell: Callable[..., None]) -> tuple[CommandState, Outcome]:
+    async def _do(self, command: Command, died: str, tell: Callable[..., None]) -> tuple[CommandState, Outcome]:
         """Do the verb; what it raises is an outcome, too."""
         try:
             verb = verb_named(command.verb)
             arguments = arguments_of(command.verb, command.arguments, strict=False)
             collection = self._r.catalog.named(command.collection) if command.collection else None
-            doing = Doing(self._r, collection, command.who, command.why, tell)
+            doing = Doing(self._r, collection, command.who, command.why, tell, died)
             return CommandState.DONE, await verb.do(doing, arguments)
         except StoreError as error:
             return CommandState.FAILED, Outcome(str(error), {"code": error.code})

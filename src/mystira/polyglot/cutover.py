@@ -56,13 +56,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
     """How a change of leader is to be made: gates waived by name, how long it may hold writers, how many it may refuse.
 
-    Past either budget it is aborted, and nothing has changed.
+    Past either budget it is aborted, and nothing has changed. `takes_over` names a coordinator whose move is gone on
+    with, for whoever knows that it is dead: what it left is ended, and the move begins anew.
     """
 
     waived: tuple[str, ...] = ()
     limits: Limits = Limits()
     hold_s: float = HOLD_S
     refused_max: int = REFUSED_MAX
+    takes_over: str = ""
 
 
 STANDING_ORDERS = Orders()
@@ -117,6 +119,9 @@ async def _move(
     row = await r.row(collection)
     if is_overdue(r, row):
         row = await end_transition(r, collection, actor=actor, why="nobody finished it in time")
+    elif row.state is State.DRAIN and row.target is target and row.coordinator == orders.takes_over:
+        # Only who saw the copy drain may flip, so taking over means a new drain, under a new n.
+        row = await end_transition(r, collection, actor=actor, why=f"{row.coordinator} died in the middle of it")
     if row.phase is not target:
         plan = await plan_move(r, collection, target, orders)
         if not plan.passes:

@@ -95,6 +95,9 @@ async def _transition(looked: _Looked) -> Gate:
         return Gate(name="transition", passed=True, reason=f"it is in {row.phase}, and nothing is under way")
     reason = f"it is in {row.phase}/{row.state}, on its way to {row.target or 'nowhere'}"
     advice = "Wait, abort it, or take the steps between."
+    if row.deadline is not None:
+        until = f"{row.deadline:%H:%M:%S} UTC"
+        advice = f"{row.coordinator} is at it until {until}. Ask again then, or abort it: mystira migrate abort."
     return Gate(name="transition", passed=False, reason=reason, advice=advice)
 
 

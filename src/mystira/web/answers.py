@@ -11,6 +11,7 @@ from litestar.response import Redirect
 
 from mystira.polyglot.problem import Kind, Problem
 from mystira.web.access import ADMIN, SAFE_METHODS, Access, NotSignedIn
+from mystira.web.away import away_page, is_away
 from mystira.web.pages import page
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,8 @@ def answer_problem(request: Request[Any, Any, Any], problem: Exception) -> Respo
     if status == 503:
         log.warning("unavailable", code=problem.code, detail=str(problem), request_id=request_id(request))
     retry_after_s = problem.facts.get("retry_after_s", RETRY_AFTER_S if status == 503 else None)
+    if retry_after_s is not None and is_away(problem) and _is_page_of_staff(request):
+        return away_page(request, problem, retry_after_s)
     facts = {name: _plain(value) for name, value in problem.facts.items()}
     return _answer(request, status, problem.code, problem.message, facts, retry_after_s)
 
@@ -106,6 +109,10 @@ def _answer(
         "request_id": request_id(request),
     }
     return Response(msgspec.json.encode(content), status_code=status, media_type=PROBLEM_JSON, headers=headers)
+
+
+def _is_page_of_staff(request: Request[Any, Any, Any]) -> bool:
+    return _wants_page(request) and request.url.path.startswith(ADMIN) and not request.headers.get("hx-request")
 
 
 def _wants_page(request: Request[Any, Any, Any]) -> bool:

@@ -59,6 +59,13 @@ async def health(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
     return Response({"status": status, "parts": parts}, status_code=200 if fine else 503)
 
 
+async def lacking(request: Request[Any, Any, Any]) -> tuple[str, ...]:
+    """Return the names of the stores that do not answer now."""
+    checks = [check for check in _checks(request) if not check.for_people]
+    parts = await _parts(request, checks)
+    return tuple(check.name for check in checks if parts[check.name] in (AWAY, SILENT))
+
+
 def _checks(request: Request[Any, Any, Any]) -> tuple[HealthCheck, ...]:
     return request.app.state.checks
 

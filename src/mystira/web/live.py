@@ -5,6 +5,7 @@ So there is nothing to catch up on: whoever was away for a while has everything 
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 import structlog
@@ -13,13 +14,15 @@ from litestar.response import Stream
 
 from mystira.polyglot.store import StoreError
 from mystira.web.access import staff
+from mystira.web.away import says_who
+from mystira.web.health import lacking
 from mystira.web.pages import Pages
 from mystira.web.streams import Streams, Told
 
 log = structlog.get_logger(__name__)
 
 EVERY_S = 2.0
-AWAY = "A store does not answer just now. This shows how things were, and goes on by itself."
+AWAY = "{who}. This shows how things were, and goes on by itself. On the machine, mystira doctor tells what to do."
 
 
 async def live(
@@ -43,7 +46,7 @@ async def live(
                 told = Told("message", pages.render(template, {"staff": who, **await look()}))
             except StoreError as error:
                 log.warning("live_part_failed", template=template, error=str(error))
-                told = Told("away", AWAY)
+                told = Told("away", AWAY.format(who=says_who(await lacking(request))))
             if told != before:
                 yield told
                 before = told
@@ -51,6 +54,9 @@ async def live(
 
     async def may_look() -> bool:
         # Looked up anew: who was signed out or disabled meanwhile is told nothing more.
-        return await request.app.state.authenticate_staff(request) is not None
+        # While nobody can be looked up, nobody is told anything; their browser asks again.
+        with suppress(StoreError):
+            return await request.app.state.authenticate_staff(request) is not None
+        return False
 
     return streams.answer(f"admin {who.name}", parts(), may_look)

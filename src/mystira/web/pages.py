@@ -88,7 +88,18 @@ class _Loader(PrefixLoader):
 
 def page(request: Request[Any, Any, Any], name: str, *, status: int = 200, **context: Any) -> Response[bytes]:
     """Answer with a page; its scripts and styles are the ones of this site and of this answer's nonce only."""
-    nonce = secrets.token_urlsafe(16)
+    nonce = new_nonce()
+    shown = rendered(request, name, nonce, status=status, **context)
+    return Response(shown, status_code=status, media_type=MediaType.HTML, headers=page_headers(nonce))
+
+
+def new_nonce() -> str:
+    """Return what tells the scripts and styles of one answer from all others."""
+    return secrets.token_urlsafe(16)
+
+
+def rendered(request: Request[Any, Any, Any], name: str, nonce: str, *, status: int, **context: Any) -> bytes:
+    """Return a page's text, with all that every page may show."""
     state = request.scope["state"]
     shown = {
         "nonce": nonce,
@@ -101,13 +112,12 @@ def page(request: Request[Any, Any, Any], name: str, *, status: int = 200, **con
         "status": status,
         **context,
     }
-    pages = cast(Pages, request.app.state.pages)
-    return Response(
-        pages.render(name, shown).encode(),
-        status_code=status,
-        media_type=MediaType.HTML,
-        headers={"Content-Security-Policy": policy(nonce), "Cache-Control": "no-store", "Vary": "HX-Request"},
-    )
+    return cast(Pages, request.app.state.pages).render(name, shown).encode()
+
+
+def page_headers(nonce: str) -> dict[str, str]:
+    """Return what every page's answer carries."""
+    return {"Content-Security-Policy": policy(nonce), "Cache-Control": "no-store", "Vary": "HX-Request"}
 
 
 def policy(nonce: str) -> str:

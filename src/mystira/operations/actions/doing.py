@@ -21,13 +21,17 @@ class Nothing(Arguments, frozen=True, kw_only=True):
 
 
 class Doing(NamedTuple):
-    """One command being carried out. `collection` is None only for verbs that take none."""
+    """One command being carried out. `collection` is None only for verbs that take none.
+
+    `predecessor` is the process that died while it carried this out, if one did.
+    """
 
     r: Replication
     collection: Collection[Any] | None
     who: str
     why: str
     tell: Tell
+    predecessor: str = ""
 
     @property
     def of(self) -> Collection[Any]:

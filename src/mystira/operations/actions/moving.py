@@ -37,10 +37,11 @@ class Moving(Arguments, frozen=True, kw_only=True):
     hold_s: Annotated[float, Meta(ge=1, le=60, title="Hold writes for so many seconds at most")] = HOLD_S
     refused_max: Annotated[int, Meta(ge=0, le=1_000_000, title="Turn away so many writes at most")] = REFUSED_MAX
 
-    @property
-    def orders(self) -> Orders:
-        """The same, as polyglot takes it."""
-        return Orders(waived=self.waived, hold_s=self.hold_s, refused_max=self.refused_max)
+    def orders(self, doing: Doing) -> Orders:
+        """The same, as polyglot takes it; a move whose worker has died is begun anew."""
+        return Orders(
+            waived=self.waived, hold_s=self.hold_s, refused_max=self.refused_max, takes_over=doing.predecessor
+        )
 
 
 async def start(doing: Doing, budgets: Budgets) -> Outcome:
@@ -83,13 +84,13 @@ async def shadow_reads(doing: Doing, share: Share) -> Outcome:
 async def cutover(doing: Doing, moving: Moving) -> Outcome:
     """Let PostgreSQL lead."""
     doing.tell(0, None, "looking at the gates, then bringing the copy up to date, then holding writers for a moment")
-    return _moved(await cut_over(doing.r, doing.of, orders=moving.orders, **doing.by))
+    return _moved(await cut_over(doing.r, doing.of, orders=moving.orders(doing), **doing.by))
 
 
 async def rollback(doing: Doing, moving: Moving) -> Outcome:
     """Let the documents lead again."""
     doing.tell(0, None, "looking at the gates, then letting the relay deliver all that waits")
-    return _moved(await roll_back(doing.r, doing.of, orders=moving.orders, **doing.by))
+    return _moved(await roll_back(doing.r, doing.of, orders=moving.orders(doing), **doing.by))
 
 
 async def stop(doing: Doing, _: Nothing) -> Outcome:

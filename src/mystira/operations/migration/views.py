@@ -11,7 +11,7 @@ from mystira.polyglot.backfill import DONE, PAUSED, Progress, progress
 from mystira.polyglot.certificate import Gate
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State, first_control
-from mystira.polyglot.gates import look_at_gates
+from mystira.polyglot.gates import Limits, look_at_gates
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.reports import Report
@@ -21,6 +21,8 @@ from mystira.polyglot.work import Work
 
 SHADOWED = timedelta(hours=24)
 GATES_EVERY = timedelta(seconds=10)
+LIMITS = Limits()
+Beside = tuple[object, ...]
 LEADERS = {Leader.DOCUMENTS: "documents", Leader.RELATIONAL: "PostgreSQL"}
 ACROSS = {
     Phase.DUAL_WRITE_COSMOS_READ: Phase.DUAL_WRITE_POSTGRES_READ,
@@ -40,32 +42,6 @@ class GatesSeen(msgspec.Struct, frozen=True, kw_only=True):
     def closed(self) -> tuple[Gate, ...]:
         """Those that would refuse it."""
         return tuple(gate for gate in self.gates if not gate.passed)
-
-
-class Gatekeeper:
-    """Remembers what the gates said: looking costs request units, and live pages show them every other second."""
-
-    def __init__(self, r: Replication) -> None:
-        self._r = r
-        self._seen: dict[str, GatesSeen] = {}
-        self._looking = asyncio.Lock()
-
-    def known(self, name: str, phase: Phase) -> GatesSeen | None:
-        """Return what is remembered; None where nothing is, or where the next step changes no leader."""
-        seen = self._seen.get(name)
-        return seen if seen is not None and seen.target is ACROSS.get(phase) else None
-
-    async def look(self, collection: Collection[Any], phase: Phase) -> GatesSeen | None:
-        """Return what they say, asked anew where that was some seconds ago, once for everybody who looks."""
-        target = ACROSS.get(phase)
-        if target is None:
-            return None
-        async with self._looking:
-            seen, now = self.known(collection.name, phase), self._r.clock()
-            if seen is None or now - seen.at >= GATES_EVERY:
-                seen = GatesSeen(target=target, at=now, gates=await look_at_gates(self._r, collection, target))
-                self._seen[collection.name] = seen
-        return seen
 
 
 class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +73,25 @@ class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     verbs: tuple[str, ...] = ()
 
     @property
+    def beside(self) -> Beside:
+        """Everything shown here that a gate speaks of, too."""
+        run = self.verification
+        return (
+            self.phase,
+            self.state,
+            self.follower,
+            self.is_lagging,
+            bool(self.retrying + self.dead),
+            (run.id, run.differences) if run is not None else None,
+            (self.shadow, self.compared, self.mismatches),
+        )
+
+    @property
+    def is_lagging(self) -> bool:
+        """Whether its copy is further behind than the gates allow."""
+        return self.changes > LIMITS.changes_behind or self.seconds > LIMITS.seconds_behind
+
+    @property
     def mood(self) -> str:
         """What stands out: failed, draining, diverged, lagging, filling, or nothing but health."""
         differs = self.verification is not None and self.verification.differences
@@ -105,12 +100,43 @@ class CollectionStatus(msgspec.Struct, frozen=True, kw_only=True):
             ("draining", self.state is not State.OPEN),
             ("failed", self.dead),
             ("diverged", differs or self.mismatches),
-            ("lagging", self.seconds > 10 or self.changes > 1_000),
+            ("lagging", self.is_lagging),
             ("filling", self.filling is not None and self.filling.state != DONE),
         ):
             if holds:
                 return word
         return "healthy" if self.follower == "kept" else "alone"
+
+
+class Gatekeeper:
+    """Remembers what the gates said: looking costs request units, and live pages show them every other second.
+
+    What is remembered is shown only beside what was true then, so that a page never contradicts itself.
+    """
+
+    def __init__(self, r: Replication) -> None:
+        self._r = r
+        self._seen: dict[str, tuple[Beside, GatesSeen]] = {}
+        self._looking = asyncio.Lock()
+
+    def known(self, one: CollectionStatus) -> GatesSeen | None:
+        """Return what is remembered; None where nothing is, where other things are shown beside it by now, or where
+        the next step changes no leader."""
+        beside, seen = self._seen.get(one.collection, (None, None))
+        return seen if beside == one.beside and one.phase in ACROSS else None
+
+    async def look(self, collection: Collection[Any], one: CollectionStatus) -> GatesSeen | None:
+        """Return what they say, once for everybody who looks; asked anew where that was some seconds ago, or where
+        what is shown beside it has changed."""
+        target = ACROSS.get(one.phase)
+        if target is None:
+            return None
+        async with self._looking:
+            seen, now = self.known(one), self._r.clock()
+            if seen is None or now - seen.at >= GATES_EVERY:
+                seen = GatesSeen(target=target, at=now, gates=await look_at_gates(self._r, collection, target))
+                self._seen[collection.name] = (one.beside, seen)
+        return seen
 
 
 class StoreHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,9 +165,7 @@ async def board(r: Replication, keeper: Gatekeeper, *, look: bool) -> Board:
     for collection in r.catalog:
         row = rows.get(collection.name) or first_control(collection)
         one = await _status(r, collection, row, letters_of(tally, collection.name))
-        gates = keeper.known(collection.name, row.phase)
-        if look and not one.trouble:
-            gates = await keeper.look(collection, row.phase)
+        gates = await keeper.look(collection, one) if look and not one.trouble else keeper.known(one)
         found.append(msgspec.structs.replace(one, gates=gates))
     return Board(stores=stores, collections=tuple(found))
 
@@ -150,7 +174,7 @@ async def status_of(r: Replication, keeper: Gatekeeper, collection: Collection[A
     """Look at one collection and its gates."""
     row = await r.journal.control(collection.name) or first_control(collection)
     one = await _status(r, collection, row, letters_of(await r.journal.letters_tally(), collection.name))
-    return msgspec.structs.replace(one, gates=await keeper.look(collection, row.phase))
+    return msgspec.structs.replace(one, gates=await keeper.look(collection, one))
 
 
 async def last_hour(work: Work, name: str) -> LagHistory:

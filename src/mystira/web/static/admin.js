@@ -53,4 +53,17 @@
     });
   };
   document.querySelectorAll("[data-live]").forEach(connect);
+
+  // While a store is away, its health is asked for; a page that was only looked at is loaded again when it is back.
+  const away = document.querySelector("[data-away]");
+  const isBack = async () => {
+    const told = await fetch("/health", { cache: "no-store" }).then((answer) => answer.json()).catch(() => null);
+    return told && away.dataset.away.split(" ").every((name) => !name || told.parts[name] === "ok");
+  };
+  const wait = async () => {
+    if (!(await isBack())) { setTimeout(wait, 2000); return; }
+    if (!("wasSent" in away.dataset)) { location.reload(); return; }
+    document.querySelector("[data-away-state]").textContent = "It answers again. Go back: what you wrote is still there. Then send it once more.";
+  };
+  if (away) setTimeout(wait, 2000);
 })();
