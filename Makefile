@@ -1,4 +1,6 @@
 .DEFAULT_GOAL := help
+# Where bytecode is not kept, each of the many processes compiles all of its libraries again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run dev demo test check contracts chaos explore storm bench migration schemas reset lock setup-run setup-test
 
 help: ## Show this list.
@@ -13,7 +15,7 @@ dev: setup-test ## Run, starting again whenever the code changes.
 test: setup-test ## Set everything up and run all tests. ARGS="tests/play -k roll" runs some.
 	@tools/browser.sh
 	@tools/promtool.sh
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --durations=25 --durations-min=10 $(ARGS)
 
 check: setup-test ## Everything that continuous integration runs: style, types, contracts, tests.
 	@echo "== ruff: style" && .venv/bin/ruff check && .venv/bin/ruff format --check --quiet
