@@ -6,22 +6,24 @@ import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
+from mystira import __version__
 from mystira.polyglot.problem import Problem
 from mystira.settings import SETTINGS, read_settings
 from mystira.terminal import print_json, say, say_apart
 
-if TYPE_CHECKING:
-    pass
-
 FAILED, USAGE = 1, 2
 PERCENTS = (10.0, 25.0, 50.0, 75.0, 90.0)
 
-app = App(name="mystira", help="Interactive stories for children, on data that moves live between two databases.")
+app = App(
+    name="mystira",
+    help="Interactive stories for children, on data that moves live between two databases.",
+    version=__version__,
+)
 migration = App(name="migration", help="Revisions of the PostgreSQL schema, for developers.")
 cosmos = App(name="cosmos", help="The Cosmos DB that MYSTIRA_DOCUMENTS names.")
 app.command(migration)
