@@ -1,11 +1,12 @@
 """The one place where faults draw randomness: recorded decision by decision, so that a failing schedule can shrink."""
 
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
 from math import log
 from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
+
+WORD = (1 << 64) - 1
 
 
 class Decision(NamedTuple):
@@ -87,13 +88,14 @@ class Chance:
     How many askings pass until the next time is drawn once, so an asking that comes to nothing costs next to nothing.
     """
 
-    __slots__ = ("_choices", "_label", "_none_in", "_plain", "asked", "due")
+    __slots__ = ("_choices", "_label", "_none_in", "_plain", "_stream", "asked", "due")
 
     def __init__(self, choices: Choices, label: str, rate: float) -> None:
         self._choices = choices
         self._label = label
         self._none_in = log(1.0 - rate)
         self._plain = choices.drawn and not choices.forced
+        self._stream = (choices.seed << 32) ^ crc32(label.encode())
         self.asked = 0
         self.due = 0
         self._draw()
@@ -115,6 +117,8 @@ class Chance:
         return strikes
 
     def _draw(self) -> None:
-        told = f"{self._choices.seed} {self._label} {self.due}".encode()
-        part = int.from_bytes(blake2b(told, digest_size=7).digest()) / (1 << 56)
-        self.due += 1 + int(log(1.0 - part) / self._none_in)
+        # SplitMix64: hundreds of streams are begun for each schedule, and a Random takes long to begin.
+        self._stream = mixed = (self._stream + 0x9E3779B97F4A7C15) & WORD
+        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & WORD
+        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & WORD
+        self.due += 1 + int(log(((mixed >> 11) + 1) / (1 << 53)) / self._none_in)

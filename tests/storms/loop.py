@@ -81,7 +81,8 @@ class StormLoop(AbstractEventLoop):
         self._random = Random(seed).random
         self._now = 0.0
         self._ready: list[Handle] = []
-        self._timers: list[tuple[float, int, Handle]] = []
+        # A future among them is simply done when its time has come, without a step of its own.
+        self._timers: list[tuple[float, int, Handle | Future[None]]] = []
         self._timers_made = 0
         self._tasks: list[StormTask] = []
         self._tasks_made = 0
@@ -130,11 +131,13 @@ class StormLoop(AbstractEventLoop):
         return Future(loop=self)
 
     def pause(self, seconds: float) -> Future[None]:
-        """Return what is done after this much virtual time: `asyncio.sleep` at half the price."""
-        future = Future[None](loop=self)
-        self._timers_made += 1
-        handle = Handle((_set_unless_cancelled, (future,), copy_context()))
-        heappush(self._timers, (self._now + seconds, self._timers_made, handle))
+        """Return what is done after this much virtual time: `asyncio.sleep` at a third of the price.
+
+        It is done at its time even while its process sleeps; who waits for it is not woken before the process is.
+        """
+        future: Future[None] = Future(loop=self)
+        self._timers_made = made = self._timers_made + 1
+        heappush(self._timers, (self._now + seconds, made, future))
         return future
 
     def create_task(  # type: ignore[override]
@@ -230,14 +233,19 @@ class StormLoop(AbstractEventLoop):
         """Let time jump to the next timer, and make everything ready that is due then."""
         timers, ready = self._timers, self._ready
         while timers:
-            due, _, handle = heappop(timers)
-            if handle[0] is None:
-                continue
-            self._now = due
-            ready.append(handle)
+            due, moved = timers[0][0], False
             while timers and timers[0][0] == due:
-                ready.append(heappop(timers)[2])
-            return
+                waited = heappop(timers)[2]
+                if isinstance(waited, Handle):
+                    if waited[0] is not None:
+                        ready.append(waited)
+                        moved = True
+                elif not waited.done():
+                    waited.set_result(None)
+                    moved = True
+            if moved:
+                self._now = due
+                return
         raise Deadlock(f"Nothing can happen any more, at {self._now:.4f} s, step {self.step}:\n{report(self._tasks)}")
 
     def _may_run(self, handle: Handle, process: Process) -> bool:
@@ -438,11 +446,6 @@ class StormLoop(AbstractEventLoop):
 
     async def shutdown_default_executor(self) -> None:
         """Nothing to do: there are no threads."""
-
-
-def _set_unless_cancelled(future: Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 _LEAKED: list[Any] = []

@@ -1,13 +1,29 @@
 """One guard broken at a time, reachable from nowhere but here: the storms must notice every one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import reduce
+from operator import xor
 from typing import Any
 from unittest import mock
 
 import msgspec
 
-from mystira.polyglot import bus, commit, control, feed, leadership, merge, relay, transition, work
+from mystira.polyglot import (
+    bus,
+    commit,
+    control,
+    feed,
+    leadership,
+    merge,
+    relay,
+    repair,
+    scrub,
+    shadow,
+    transition,
+    verify,
+    work,
+)
 from mystira.polyglot.backfill import Backfiller
 from mystira.polyglot.bus import OutboxPump
 from mystira.polyglot.commit import Sender
@@ -19,7 +35,7 @@ from mystira.polyglot.phases import Leader
 from mystira.polyglot.positions import RangePosition
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.store import Conflict, Record, StoreError
-from mystira.polyglot.stores import memory_queues, memory_relational
+from mystira.polyglot.stores import memory_digests, memory_queues, memory_relational
 from mystira.polyglot.stores.memory_digests import MemoryDigests
 from mystira.polyglot.stores.memory_relational import MemoryRelational
 
@@ -193,6 +209,28 @@ async def resend_blindly(self: Any, collection: Any, record: Record, base: Any, 
     return False
 
 
+def exclusive_or(digests: Iterable[int]) -> int:
+    return reduce(xor, digests, 0)
+
+
+def never_young_again(candidate: Any, state: Any, now: Any, found: Any, scrutiny: Any) -> bool:
+    # The first state that was seen stays the one that it is aged by.
+    return HAS_LASTED(candidate, candidate.state if candidate.since else state, now, found, scrutiny)
+
+
+def whatever_was_planned(self: Any, one: Any, sides: Any) -> bool:
+    return sides.leader is not None
+
+
+def only_above_the_leader(sides: Any, control: Any) -> Any:
+    return sides.leader.stamp.next(control.epoch) if sides.leader else STAMP_ABOVE(sides, control)
+
+
+async def rows_not_reread(r: Any, collection: Any, progress: Any, limit: int) -> Any:
+    page = await NEXT_PAGE(r, collection, progress, limit)
+    return page if page.are_documents else page._replace(items=(), at_end=True)
+
+
 async def forget_the_spilled(documents: Any, journal: Any, collection: Any, record: Record) -> Record:
     return msgspec.structs.replace(record, spilled=())
 
@@ -204,6 +242,8 @@ FOLLOW, RELAY, COPY_EVENTS, CHANGE = (
     MemoryRelational._copy_events,
     MemoryRelational.change,
 )
+
+HAS_LASTED, STAMP_ABOVE, NEXT_PAGE = verify._has_lasted, repair.stamp_above, scrub._next_page
 
 MUTANTS: dict[str, tuple[Patch, ...]] = {
     "merge without the stamp check": ((merge, "is_newer", always(True)),),
@@ -264,6 +304,15 @@ MUTANTS: dict[str, tuple[Patch, ...]] = {
     "relay skips tombstones": ((ReverseRelay, "_carry", relay_skips_tombstones),),
     "the same n for a new transition": ((transition, "next_n", take_over_under_the_same_n),),
     "second writes while it drains": ((memory_relational, "takes_second_writes", by_leader),),
+    "digests by exclusive or": ((memory_digests, "total_of", exclusive_or),),
+    "ageing reset forgotten": ((verify, "_has_lasted", never_young_again),),
+    "mismatches believed at once": ((verify, "_has_lasted", always(True)),),
+    "repair without looking at the plan's stamps": ((repair._Repairing, "_is_as_planned", whatever_was_planned),),
+    "repair below the follower's stamp": ((repair, "stamp_above", only_above_the_leader),),
+    "scrub reads documents only": ((scrub, "_next_page", rows_not_reread),),
+    "digests never corrected": ((scrub, "correct_digests", never_async(0)),),
+    "shadow reads see no bodies": ((shadow, "_has_same_body", always(True)),),
+    "the leader changes although both differ": ((transition.Comparison, "agrees", never_async(True)),),
     "feed follows nothing": ((feed.FeedFollower, "follow", never_async(0)),),
 }
 

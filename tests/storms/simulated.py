@@ -1,45 +1,42 @@
-"""Both stores as a storm needs them: the plain ones, behind a network that delays, loses, repeats and throttles."""
+"""Both stores as a storm needs them: behind a network that delays, loses, repeats and throttles."""
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Generator, Sequence, ValuesView
+from collections.abc import Awaitable, Callable, Generator
 from datetime import datetime
+from functools import partial
 from random import Random
 from typing import Any, NamedTuple
 
-import msgspec
-
 from mystira.polyglot.backfill import RUNNING
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import CONTROLS, Change, Control, State
+from mystira.polyglot.control import CONTROLS, Control, State
+from mystira.polyglot.journal import DeadLetter
 from mystira.polyglot.phases import Leader, Phase
-from mystira.polyglot.positions import Move, Stream
-from mystira.polyglot.roster import ROSTERS
-from mystira.polyglot.spill import SPILLS
-from mystira.polyglot.store import Conflict, FeedPage, Key, OutcomeUnknown, Record, Throttled, Unavailable
-from mystira.polyglot.stores.documents import Meter
-from mystira.polyglot.stores.memory import Document, MemoryDocuments
-from mystira.polyglot.stores.memory_queues import MemoryQueues
+from mystira.polyglot.store import Conflict, OutcomeUnknown, Record, Throttled, Unavailable
 from mystira.polyglot.stores.memory_queues import Waiting as Task
-from mystira.polyglot.stores.memory_relational import MemoryRelational, Row
-from mystira.polyglot.stores.ranges import HASHES, FeedRange, hash_of
-from tests.storms.bells import Bell
 from tests.storms.history import History
 from tests.storms.loop import StormLoop
+from tests.storms.plainstores import PlainDocuments, PlainRelational
+from tests.storms.processes import PROCESS
 
-SIZE = 1_000
 RANGES_MAX = 3
-VERSIONS_KEPT = 5
 FROZEN_S = 3.0
 LONG_S = 1.2
 SLEEPERS, SLEEPERS_IN_DRAIN = 0.02, 0.4
 WOKEN_BY_THE_FLIP = 0.4
 SLEEPERS_AT_A_CALL, SLEPT_THROUGH, NAP_S = 0.15, 0.25, 0.9
+# One schedule of so many is drowsy: in it hardly a roll call finds everybody awake.
+DROWSY, DROWSY_OF, SLEPT_IF_DROWSY = 3, 12, 0.9
+DOZES = 0.5
 LAGS_IN_DRAIN, LAG_S = 0.15, 1.5
 CONTROL_RATE = 0.03
 COORDINATORS_SHARE = 0.15
 LATE_S = 0.39
-TRAVELLERS = 0.3
+# Made seldom in two of the phases, and yet each fault has to meet it there.
+RARE = {"pg.relay_claim": 4.0, "docs.feed": 2.0}
+# Some calls take time to get there, most of these only long enough to let others go first.
+AT_ONCE, TRAVELLERS, WAITERS = 0.1, 0.18, 0.3
 
 READ_FAULTS = (*("unavailable", "throttled", "stale") * 3, "frozen")
 WRITE_FAULTS = (*("unavailable", "lost", "applied", "late", "throttled") * 2, "frozen", "frozen after")
@@ -56,6 +53,7 @@ DOCUMENT_CALLS = {
     "ping": ("unavailable",),
     "count": ("unavailable",),
     "search": ("unavailable",),
+    "look": ("unavailable", "throttled"),
 }
 READING = {
     "feed",
@@ -83,6 +81,8 @@ READING = {
     "fold",
     "nodes",
     "members",
+    "look",
+    "scan",
 }
 
 
@@ -116,165 +116,41 @@ class Weather:
         return str(self._loop.choose(self._label, self._faults))
 
 
-class Unmetered(Meter):
-    """Counts nothing: request units are the contracts' affair."""
-
-    def refuse_over_budget(self) -> None:
-        """Refuse nothing."""
-
-    def read(self, collection: Collection[Any], size: int) -> None:
-        """Charge nothing."""
-
-    write = read
+def _any_due(tasks: dict[Any, Task[Any]], now: datetime | None) -> bool:
+    return any(not task.parked if now is None else task.is_due(now) for task in tasks.values())
 
 
-class PlainDocuments(MemoryDocuments):
-    """Documents without their JSON form, which other tests look after: a storm needs speed."""
-
-    first_ranges = (FeedRange(0, HASHES),)
-    followed = ("Counters", "Poisons")
-
-    def __init__(self, clock: Callable[[], float], history: History) -> None:
-        super().__init__(clock=clock)
-        self._meter = Unmetered(clock)
-        self.history = history
-        self.before: dict[tuple[str, Key], list[Record]] = {}
-        self.feed_shows, self.feed_lags_until = 0, 0.0
-        self.on_committing: Callable[[], None] = lambda: None
-        self._looked_at = (-1, -1)
-        self._is_ahead: dict[str, bool] = {}
-
-    def kept(self, collection: Collection[Any], record: Record) -> tuple[Any, int]:
-        return record, SIZE
-
-    def record(self, collection: Collection[Any], document: Document) -> Record:
-        return msgspec.structs.replace(document.body, token=str(document.position))
-
-    item = record
-
-    def is_ahead_of(self, journal: "PlainRelational", name: str) -> bool:
-        """Tell whether the feed holds what its follower has not read."""
-        looked_at = (self._position, journal.moves)
-        if self._looked_at != looked_at:
-            self._looked_at = looked_at
-            self._is_ahead = {name: self._unread(name, journal) for name in self.followed}
-        return self._is_ahead[name]
-
-    def _unread(self, name: str, journal: MemoryQueues) -> bool:
-        container = self._containers.get(name)
-        for feed_range in container.ranges if container else ():
-            position = journal.position_of.get((name, Stream.FOLLOW, feed_range.id))
-            through = int(position.continuation or 0) if position else 0
-            for key, document in container.documents.items() if container else ():
-                if document.position > through and feed_range.holds(hash_of(key.partition)):
-                    return True
-        return False
-
-    def let_the_feed_lag(self, until: float) -> None:
-        """Show nothing in the feed for a while that is not there now; reads know better."""
-        self.feed_shows, self.feed_lags_until = self._position, until
-
-    async def feed(self, collection: Collection[Any], range_id: str, continuation: str, limit: int) -> FeedPage:
-        page = await super().feed(collection, range_id, continuation, limit)
-        if self._clock() >= self.feed_lags_until or not page.items or page.items[-1].position <= self.feed_shows:
-            return page
-        seen = [item for item in page.items if item.position <= self.feed_shows]
-        return FeedPage(seen, str(seen[-1].position) if seen else continuation, has_more=False, charge=page.charge)
-
-    async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
-        await super().write(collection, record, base)
-        if isinstance(record.entity, Control) and record.entity.state is State.COMMITTING:
-            self.on_committing()
-        if collection not in (CONTROLS, ROSTERS, SPILLS):
-            self.history.add(collection.name, record, base, "docs")
-        if base is not None:
-            older = self.before.setdefault((collection.name, record.key), [])
-            older.append(base)
-            del older[:-VERSIONS_KEPT]
+def _any_to_retry(letters: dict[Any, DeadLetter], now: datetime | None) -> bool:
+    # What is tried again for nothing has come to rest as well.
+    return now is not None and any(
+        letter.next_try_at is not None and letter.next_try_at <= now for letter in letters.values()
+    )
 
 
-class Waiting(NamedTuple):
-    """Where something waits to be carried on."""
-
-    changes: bool
-    poison: bool
-    relay: bool
-    events: bool
-    fills: bool
-    letters: bool
-
-
-class PlainRelational(MemoryRelational):
-    """The relational side, watched: stored stamps never decrease."""
-
-    def __init__(self, history: History) -> None:
-        super().__init__(checks=False)
-        self.versions = history
-        self.told_ids: set[str] = set()
-        self.moves = 0
-        self.bells: dict[str, Bell] = {}
-        self.on_change: Callable[[str, Control], None] = lambda verb, row: None
-
-    async def change(self, before: Control, after: Control, change: Change, *, drained: bool = False) -> None:
-        await super().change(before, after, change, drained=drained)
-        self.on_change(change.verb, after)
-        if self.drains():
-            for bell in self.bells.values():
-                bell.ring()
-
-    def drains(self) -> bool:
-        """Tell whether writers are to stand down anywhere."""
-        return any(control.state is State.DRAIN for control in self.control_of.values())
-
-    def tell(self, name: str, key: Key, events: Any) -> None:
-        for event in events:
-            if event.event_id in self.told_ids and event.event_id not in self._events:
-                self.broken.append(f"I18: fact {event.seq} of {key} was published and settled, and is told again")
-            self.told_ids.add(event.event_id)
-        super().tell(name, key, events)
-
-    broken: list[str]
-
-    def move(self, name: str, move: Move, now: datetime) -> None:
-        super().move(name, move, now)
-        self.moves += 1
-
-    async def split_range(self, name: str, stream: Stream, range_id: str, successors: Sequence[str]) -> None:
-        await super().split_range(name, stream, range_id, successors)
-        self.moves += 1
-
-    def put(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
-        super().put(collection, record, base)
-        self.versions.add(collection.name, record, base, "pg")
-
-    def _apply(self, collection: Collection[Any], record: Record, now: Any, done: Any) -> None:
-        before: Row | None = self._rows(collection).get(record.key)
-        if before is not None and before.record.stamp >= record.stamp:
-            self.broken.append(f"I3: {record.key} goes from {before.record.stamp} to {record.stamp}")
-        super()._apply(collection, record, now, done)
-
-
-def _any_due(tasks: ValuesView[Task[Any]], now: datetime | None) -> bool:
-    # Mostly there is none.
-    return bool(tasks) and any(not task.parked if now is None else task.is_due(now) for task in tasks)
+def caller() -> str:
+    """Return the name of the process that is calling."""
+    process = PROCESS.get(None)
+    return process.name if process else ""
 
 
 class Network:
-    """One process's way to one store. `calm` ends all faults; `down_until` is an outage for everybody."""
+    """The processes' way to one store. `calm` ends all faults; `down_until` is an outage for everybody."""
 
-    def __init__(self, world: "Wires", side: str, store: Any, name: str) -> None:
-        self._name = name
-        self._is_coordinator = name.startswith("op")
+    def __init__(self, world: "Wires", side: str, store: Any, *, is_coordinator: bool) -> None:
+        self._is_coordinator = is_coordinator
         self._world = world
         self._side = side
         self._store = store
+        # Every follower asks for it, and no store of a storm tells where nothing can be new.
+        self.marks = None
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._store, name)
         if not callable(method):
-            return method
+            way = method
+        else:
+            way = self._way(name, method) if self._side == "docs" else self._relational_way(name, method)
         # Looked up once; from then on the attribute is found without asking again.
-        way = self._way(name, method) if self._side == "docs" else self._relational_way(name, method)
         self.__dict__[name] = way
         return way
 
@@ -285,7 +161,7 @@ class Network:
     def _way(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Return the way of one call to the documents. This is where a storm spends its time."""
         world, side, delay = self._world, self._side, self._world.delay
-        now, down_until, travel = world.loop.time, world.down_until, world.travel
+        now, down_until, pause = world.loop.time, world.down_until, world.loop.pause
         weather = of_control = world.weather(self._named(name), DOCUMENT_CALLS[name])
         if name in ("read", "write"):
             of_control = world.weather(f"docs.{name}", DOCUMENT_CALLS[name], of_control=True)
@@ -297,19 +173,19 @@ class Network:
             if is_write:
                 world.watch_the_lease(*args)
             if (drawn := delay()) < TRAVELLERS:
-                await travel(drawn)
-            if now() < down_until[side]:
+                await (a_turn() if drawn < AT_ONCE else pause(drawn * 0.05))
+            if (until := down_until[side]) and now() < until:
                 raise Unavailable("the documents are down")
             if not world.fair:
                 if may_sleep and world.puts_to_sleep(name, args[0]):
-                    return await world.sleeper(self._name, name, method, args)
+                    return await world.sleeper(caller(), name, method, args)
                 met = of_control if args and args[0] is CONTROLS else weather
                 if met.strikes():
                     fault = met.fault()
                     world.seen(fault, args[0] if args else None, f"docs.{name}")
                     return await self._spoilt(fault, name, method, args, {})
             answer = await method(*args)
-            if waits and delay() < 0.5:
+            if waits and delay() < WAITERS:
                 await a_turn()
             return answer
 
@@ -318,14 +194,14 @@ class Network:
     def _relational_way(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         """Return the way of one call to PostgreSQL."""
         world, side, delay = self._world, self._side, self._world.delay
-        now, down_until, travel = world.loop.time, world.down_until, world.travel
+        now, down_until, pause = world.loop.time, world.down_until, world.loop.pause
         met = world.weather(self._named(name), QUERY_FAULTS, of_control=name == "change")
         waits = name not in READING
 
         async def way(*args: Any, **kwargs: Any) -> Any:
             if (drawn := delay()) < TRAVELLERS:
-                await travel(drawn)
-            if now() < down_until[side]:
+                await (a_turn() if drawn < AT_ONCE else pause(drawn * 0.05))
+            if (until := down_until[side]) and now() < until:
                 raise Unavailable("PostgreSQL is down")
             if not world.fair and met.strikes():
                 fault = possible(met.fault(), name)
@@ -334,7 +210,7 @@ class Network:
                 fault = "applied" if fault == "twice" and name in SENT_ONCE else fault
                 return await self._spoilt(fault, name, method, args, kwargs)
             answer = await method(*args, **kwargs)
-            if waits and delay() < 0.5:
+            if waits and delay() < WAITERS:
                 await a_turn()
             return answer
 
@@ -353,7 +229,7 @@ class Network:
             case "frozen" | "frozen after":
                 if fault == "frozen after":
                     answer = await method(*args, **kwargs)
-                world.freeze(self._name)
+                world.freeze(caller())
                 await asyncio.sleep(0)
                 return answer if fault == "frozen after" else await method(*args, **kwargs)
             case "split":
@@ -384,6 +260,11 @@ class Network:
         return older[int(self._world.delay() * len(older))] if older else await method(*args)
 
 
+def is_drowsy(seed: int) -> bool:
+    """Tell whether this schedule is one of those in which processes sleep through roll calls."""
+    return seed % DROWSY_OF == DROWSY
+
+
 def possible(fault: str, call: str) -> str:
     """Return what can happen to a call instead: what only reads leaves nothing behind."""
     return "unavailable" if fault in ("applied", "twice", "frozen after") and call in READING else fault
@@ -395,15 +276,22 @@ def a_turn() -> Generator[None]:
     yield
 
 
+class Ways(NamedTuple):
+    """The way to both stores."""
+
+    documents: Network
+    relational: Network
+
+
 class Wires:
     """What lies between the processes and the stores, and who is cut off."""
 
-    def __init__(self, loop: StormLoop, rate: float) -> None:
+    def __init__(self, loop: StormLoop, rate: float, clock: Callable[[], datetime]) -> None:
         self.loop = loop
+        self._now = clock
         self.history = History()
         self._rate = rate
-        # One for each name: the lives of a process go the same way.
-        self._networks: dict[tuple[str, str], Network] = {}
+        self._ways: dict[bool, Ways] = {}
         self._weather: dict[tuple[str, bool], Weather] = {}
         self.documents = PlainDocuments(loop.time, self.history)
         self.documents.reads_are_current = False
@@ -417,47 +305,63 @@ class Wires:
         self.relational.on_change = self._strike_at
         self._is_called = False
         self.broken: list[str] = []
-        self.relational.broken = self.broken
+        self.relational.broken = self.documents.broken = self.broken
         self.down_until = {"docs": 0.0, "pg": 0.0}
         self.delay = Random(loop.seed * 7919 + 1).random
         self._sleeps_reading = loop.chance("sleeper.read", SLEEPERS).strikes
         self._sleeps_in_drain = loop.chance("sleeper.drain", SLEEPERS_IN_DRAIN).strikes
         self._sleeps = loop.chance("sleeper", SLEEPERS / 4).strikes
         self._sleeps_soon = loop.chance("sleeper.soon", SLEEPERS_AT_A_CALL).strikes
-        self._sleeps_through = loop.chance("roll call", SLEPT_THROUGH).strikes
+        slept_through = SLEPT_IF_DROWSY if is_drowsy(loop.seed) else SLEPT_THROUGH
+        self._sleeps_through = loop.chance("roll call", slept_through).strikes
         self._lags = loop.chance("feed.drain", LAGS_IN_DRAIN).strikes
+        self._dozes = loop.chance("doze", DOZES).strikes
 
     def to_documents(self, name: str) -> Any:
-        return self._networks.setdefault(("docs", name), Network(self, "docs", self.documents, name))
+        """Return a process's way to the documents."""
+        return self._way_of(name).documents
 
     def to_relational(self, name: str) -> Any:
-        network = self._networks.setdefault(("pg", name), Network(self, "pg", self.relational, name))
-        network.__dict__["journal"] = network
-        network.__dict__["digests"] = Network(self, "pg", self.relational.digests, name)
-        return network
+        """Return a process's way to PostgreSQL."""
+        return self._way_of(name).relational
 
-    def waiting(self, now: datetime | None) -> "Waiting":
-        """Return where a carrier would find something to do: now, or ever if no time is given."""
-        relational = self.relational
-        return Waiting(
-            changes=self.documents.is_ahead_of(relational, "Counters"),
-            poison=self.documents.is_ahead_of(relational, "Poisons"),
-            relay=_any_due(relational.relay.values(), now),
-            events=_any_due(relational._events.values(), now),
-            fills=any(job.state == RUNNING for job in relational._backfills.values()),
-            # What is tried again for nothing has come to rest as well.
-            letters=now is not None
-            and any(
-                letter.next_try_at is not None and letter.next_try_at <= now for letter in relational.letter_of.values()
-            ),
-        )
+    def _way_of(self, name: str) -> "Ways":
+        # All that are no coordinators go the same way, whose every call is made once.
+        is_coordinator = name.startswith("op")
+        found = self._ways.get(is_coordinator)
+        if found is None:
+            to = partial(Network, self, is_coordinator=is_coordinator)
+            found = self._ways[is_coordinator] = Ways(to("docs", self.documents), to("pg", self.relational))
+            found.relational.__dict__["journal"] = found.relational
+            found.relational.__dict__["digests"] = to("pg", self.relational.digests)
+        return found
+
+    def waiting(self, now: datetime | None) -> list[str]:
+        """Return the names of the jobs that a carrier would find something to do for: now, or ever without a time."""
+        documents, relational = self.documents, self.relational
+        found: list[str] = []
+        if documents.is_ahead_of(relational, "Counters"):
+            found.append("changes")
+        if documents.is_ahead_of(relational, "Poisons"):
+            found.append("poison")
+        if relational.relay and _any_due(relational.relay, now):
+            found.append("relay")
+        if relational._events and _any_due(relational._events, now):
+            found.append("events")
+        if any(job.state == RUNNING for job in relational._backfills.values()):
+            found.append("fills")
+        if relational.letter_of and _any_to_retry(relational.letter_of, now):
+            found.append("letters")
+        if relational.is_left(now):
+            found.append("left")
+        return found
 
     def weather(self, label: str, faults: tuple[str, ...], *, of_control: bool = False) -> Weather:
         """Return what may happen to one kind of call: to records, or to what controls the phases."""
         found = self._weather.get((label, of_control))
         if found is None:
             # A coordinator makes a hundred calls for each flip: were each hit as often, it would never get there.
-            rate = self._rate * COORDINATORS_SHARE if label.startswith("op.") else self._rate
+            rate = self._rate * (COORDINATORS_SHARE if label.startswith("op.") else RARE.get(label, 1.0))
             found = self._weather[label, of_control] = Weather(self.loop, label, rate, faults, of_control)
         return found
 
@@ -512,12 +416,25 @@ class Wires:
         self._is_called = verb == "call the roster"
         if self.fair:
             return
+        self._doze_off(row, verb)
         if self._is_called and self._sleeps_through():
             self.freeze("p0" if self.delay() < 0.5 else "p1", NAP_S, NAP_S)
         if row.state is State.DRAIN and row.leader is Leader.DOCUMENTS and self._lags():
             self.documents.let_the_feed_lag(self.loop.time() + self.delay() * LAG_S)
 
+    def _doze_off(self, row: Control | None, verb: str) -> None:
+        """Let a drowsy coordinator go on just when somebody else gives its transition up."""
+        if self.fair or row is None or row.deadline is None or not is_drowsy(self.loop.seed):
+            return
+        left_s = (row.deadline - self._now()).total_seconds()
+        if verb == "drain" and self._dozes():
+            # Its own patience begins when it wakes, so it lasts longer than the deadline that others see.
+            self.freeze(caller(), 0.3, 0.7)
+        elif verb == "committing" and left_s > 0 and self._dozes():
+            self.freeze(caller(), left_s, 0.5)
+
     def _wake_sleepers(self) -> None:
+        self._doze_off(self.relational.control_of.get("Counters"), "committing")
         for sleeping in self._sleeping:
             if not sleeping.done():
                 sleeping.set_result(None)
@@ -535,13 +452,6 @@ class Wires:
             return
         if (base is None or base.op != record.op) and not record.op.startswith("adopt/"):
             self.broken.append(f"I4: {record.op} goes to the documents under {control.phase} {control.epoch}")
-
-    async def travel(self, drawn: float) -> None:
-        """Take some time to get there."""
-        if drawn < 0.2:
-            await a_turn()
-        else:
-            await self.loop.pause(drawn * 0.03)
 
     def later(self, method: Any, args: Any) -> None:
         """Let a request arrive after its sender has given up on it, but within the longest request."""

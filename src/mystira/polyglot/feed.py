@@ -100,6 +100,8 @@ class RangeReader:
             for position in await self._journal.positions(collection.name, self._stream):
                 if position.range_id not in ranges:
                     await self._look_for_split(collection, position)
+                elif self._lease_s is None:
+                    self._positions.setdefault((collection.name, position.range_id), position.continuation)
             self._ranges[collection.name] = ranges
         return ranges
 
@@ -137,20 +139,17 @@ class RangeReader:
 
     def forget_all(self, name: str) -> None:
         """Ask the journal again about every range of a collection."""
-        for at in [at for at in self._renew_at if at[0] == name]:
+        for at in [at for at in {**self._positions, **self._renew_at} if at[0] == name]:
             self.forget(at)
 
     async def _lease(self, at: tuple[str, str]) -> bool:
+        if self._lease_s is None:
+            return await self._begin_where_it_stands(at)
         now = self._clock()
         if at in self._renew_at and now < self._renew_at[at]:
             # It is this worker's; or it was another's a moment ago, and need not be asked for again yet.
             return at in self._positions
         name, range_id = at
-        if self._lease_s is None:
-            stands = {p.range_id: p.continuation for p in await self._journal.positions(name, self._stream)}
-            self._positions[at] = stands.get(range_id, "")
-            self._renew_at[at] = now
-            return True
         continuation = await self._journal.lease_range(name, self._stream, range_id, self._owner, now, self._lease_s)
         if continuation is None:
             self._positions.pop(at, None)
@@ -158,6 +157,13 @@ class RangeReader:
             return False
         self._positions[at] = continuation
         self._renew_at[at] = now + timedelta(seconds=self._lease_s / 2)
+        return True
+
+    async def _begin_where_it_stands(self, at: tuple[str, str]) -> bool:
+        if at not in self._positions:
+            stands = {p.range_id: p.continuation for p in await self._journal.positions(at[0], self._stream)}
+            # Should somebody move it meanwhile, the commit of the page finds out, and it is asked for again.
+            self._positions[at] = stands.get(at[1], "")
         return True
 
     async def _carry(self, collection: Collection[Any], at: tuple[str, str], page: FeedPage) -> Took:

@@ -12,13 +12,13 @@ import msgspec
 from mystira.polyglot.backfill import DONE
 from mystira.polyglot.certificate import Gate
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Change, State
+from mystira.polyglot.control import Change, Control, State
 from mystira.polyglot.digesting import progress
 from mystira.polyglot.journal import LetterFilter
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.reports import RunKind
+from mystira.polyglot.reports import Report, RunKind
 from mystira.polyglot.store import StoreError
 from mystira.polyglot.syncqueue import SyncQueue, sync_queue
 
@@ -51,7 +51,9 @@ class _Looked(msgspec.Struct, frozen=True):
     collection: Collection[Any]
     target: Phase
     limits: Limits
+    row: Control
     queue: SyncQueue
+    reports: Sequence[Report]
 
 
 async def look_at_gates(
@@ -69,7 +71,8 @@ async def look_at_gates(
     unhealthy = await _stores(r)
     if not unhealthy.passed:
         return (unhealthy,)
-    looked = _Looked(r, collection, target, limits or Limits(), await sync_queue(r, collection))
+    row, reports = await r.row(collection), await r.relational.reports.recent(collection.name)
+    looked = _Looked(r, collection, target, limits or Limits(), row, await sync_queue(r, collection), reports)
     gates = [unhealthy, *[await look(looked) for name, look in GATES.items() if name != "stores"]]
     return tuple(msgspec.structs.replace(gate, waived=gate.name in waived and not gate.passed) for gate in gates)
 
@@ -90,7 +93,7 @@ async def _stores(r: Replication) -> Gate:
 
 
 async def _transition(looked: _Looked) -> Gate:
-    row = await looked.r.row(looked.collection)
+    row = looked.row
     if row.state is State.OPEN and row.phase.is_next_to(looked.target):
         return Gate(name="transition", passed=True, reason=f"it is in {row.phase}, and nothing is under way")
     reason = f"it is in {row.phase}/{row.state}, on its way to {row.target or 'nowhere'}"
@@ -102,7 +105,7 @@ async def _transition(looked: _Looked) -> Gate:
 
 
 async def _complete(looked: _Looked) -> Gate:
-    row = await looked.r.row(looked.collection)
+    row = looked.row
     job = await looked.r.journal.backfill(looked.collection.name)
     if job is not None and job.state != DONE and row.leader is Leader.DOCUMENTS:
         advice = "Let it run to its end: migrate status tells how far it is."
@@ -150,8 +153,7 @@ async def _digests(looked: _Looked) -> Gate:
 
 
 async def _verification(looked: _Looked) -> Gate:
-    reports = await looked.r.relational.reports.recent(looked.collection.name)
-    finished = [report for report in reports if report.finished_at is not None]
+    finished = [report for report in looked.reports if report.finished_at is not None]
     if not finished:
         advice = "Verify it: mystira migrate verify."
         return Gate(name="verification", passed=False, reason="it was never verified", advice=advice)
@@ -162,8 +164,7 @@ async def _verification(looked: _Looked) -> Gate:
 
 
 async def _scrub(looked: _Looked) -> Gate:
-    reports = await looked.r.relational.reports.recent(looked.collection.name)
-    whole = [report for report in reports if report.kind is RunKind.SCRUB and report.finished_at is not None]
+    whole = [report for report in looked.reports if report.kind is RunKind.SCRUB and report.finished_at is not None]
     changed = [change for verb in REMAPPED for change in await _last(looked, verb)]
     since = max((change.at for change in changed), default=None)
     if whole and (since is None or whole[0].started_at >= since):
@@ -175,8 +176,7 @@ async def _scrub(looked: _Looked) -> Gate:
 
 
 async def _shadow(looked: _Looked) -> Gate:
-    row = await looked.r.row(looked.collection)
-    if not row.shadow:
+    if not looked.row.shadow:
         return Gate(name="shadow reads", passed=True, reason="no reads are shadowed, so there is nothing to go by")
     since = looked.r.clock() - timedelta(hours=looked.limits.shadow_hours)
     reports = await looked.r.journal.shadow_reports(looked.collection.name, since)

@@ -202,7 +202,7 @@ class Work:
         collection = self._works.catalog.of(entity)
         assert partition is not None or collection.partition == "id", f"{collection} needs its {collection.partition}"
         record = await self._read(collection, Key(id if partition is None else partition, id))
-        return None if record is None else cast(E | None, record.entity)
+        return None if record is None else cast("E | None", record.entity)
 
     async def knows(self, entity: type[E], id: str) -> bool:
         """Tell whether there is such an entity (its id is its partition), or was one whose tombstone is kept."""
@@ -221,7 +221,7 @@ class Work:
             with suppress(StoreError):
                 record = await self._works.relational.read(collection, Key(id if partition is None else partition, id))
                 if record is not None and record.stamp >= at_least:
-                    return cast(E | None, record.entity)
+                    return cast("E | None", record.entity)
         return await self.get(entity, id, partition)
 
     async def find_copy(
@@ -267,7 +267,7 @@ class Work:
 
     @staticmethod
     def _page(collection: Collection[E], query: Query, records: Sequence[Record]) -> Found[E]:
-        items = tuple(cast(E, record.entity) for record in records[: query.limit - 1])
+        items = tuple(cast("E", record.entity) for record in records[: query.limit - 1])
         return Found(items, collection.cursor_of(query, items[-1]) if len(records) >= query.limit else None)
 
     async def count(self, entity: type[E], where: Where = EVERYTHING) -> int:

@@ -182,12 +182,12 @@ class MemoryDocuments:
     def _range(self, collection: Collection[Any], range_id: str) -> FeedRange:
         living = self._container(collection).ranges
         named = range_named(range_id)
+        if named is not None and named in living:
+            return named
         heirs = successors(named, living) if named else []
-        if named is None or not heirs:
+        if not heirs:
             raise Unavailable(f"{collection.container} has no feed range {range_id}")
-        if named not in living:
-            raise RangeGone(heirs)
-        return named
+        raise RangeGone(heirs)
 
 
 def _lives(document: Document, now_s: float) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from mystira.polyglot.canonical import LEAF_BITS, digest_of, leaf_of
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control
-from mystira.polyglot.digest import Digested, Node, Noted, Side, add_up
+from mystira.polyglot.digest import Digested, Node, Noted, Side, total_of
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.positions import Move, Stream
@@ -90,10 +90,10 @@ class MemoryDigests:
         if not wanted:
             return {}
         below = LEAF_BITS + 1 - wanted[0].bit_length()
-        found: defaultdict[int, list[Node]] = defaultdict(list)
+        found: defaultdict[int, list[int]] = defaultdict(list)
         for key, held in self._held(collection, side).items():
-            found[leaf_of(key) >> below].append(Node(1, held.digest))
-        return {node: add_up(found[node]) for node in wanted if node in found}
+            found[leaf_of(key) >> below].append(held.digest)
+        return {node: Node(len(found[node]), total_of(found[node])) for node in wanted if node in found}
 
     async def members(self, collection: Collection[Any], side: Side, leaves: Sequence[int]) -> Mapping[Key, Digested]:
         """Return what is counted in these leaves."""
