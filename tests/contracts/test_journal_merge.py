@@ -337,6 +337,24 @@ async def test_the_events_of_a_conflict_are_never_told(relational: RelationalSto
     assert len(await letters(relational)) == 1
 
 
+async def test_a_conflict_stays_silent_when_a_page_from_before_comes_after_the_way_back(
+    relational: RelationalStore,
+) -> None:
+    control = await led_by_rows(relational)
+    await relational.journal.write(BRIEFS, brief(4, "mine", epoch=1, parent=Stamp(0, 3)), brief(3), control.n)
+    straggler = brief(4, "theirs", events=told("a", 1))
+    await merge(relational, straggler)
+    control = await flip(relational, control, DUAL)
+    assert counts(await merge(relational, straggler, move=step("", "1"))) == {"superseded": 1}
+    await flip(relational, control, COSMOS, copying=False)
+    await merge(relational, straggler, move=step("1", "2"))
+    assert await waiting(relational) == []
+    assert (await merge(relational, brief(5, "next", epoch=2, events=told("a", 1)), move=step("2", "3"))).through == {
+        A: 1
+    }
+    assert await drain_events(relational) == ["event-a-1"]
+
+
 async def test_a_conflict_merged_by_many_at_once_tells_nothing(relational: RelationalStore) -> None:
     control = await led_by_rows(relational)
     await relational.journal.write(BRIEFS, brief(4, "mine", epoch=1, parent=Stamp(0, 3)), brief(3), control.n)

@@ -1,6 +1,11 @@
 """What must hold when the storm is over, by the numbers of the design."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging import CRITICAL
 from unittest import mock
+
+import structlog
 
 from mystira.polyglot import spill
 from mystira.polyglot.control import control_of, read_copy
@@ -36,8 +41,19 @@ EVENTS_MAX = 2
 async def schedule(loop: StormLoop, seed: int, mutant: str = "") -> None:
     """Run one storm and judge it; with one guard taken away if a mutant is named."""
     # Rare events must be common here, or no storm would ever meet them.
-    with guard_taken_away(mutant), mock.patch.object(spill, "PENDING_EVENTS_MAX", EVENTS_MAX):
+    with _quietly(), guard_taken_away(mutant), mock.patch.object(spill, "PENDING_EVENTS_MAX", EVENTS_MAX):
         await storm(World(loop, seed))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Log nothing: what goes wrong here is meant to, and a line of log costs more than the call that it tells of."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 async def storm(world: World) -> None:

@@ -15,6 +15,8 @@ from mystira.polyglot.journal import DeadLetter
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Conflict, OutcomeUnknown, Record, Throttled, Unavailable
 from mystira.polyglot.stores.memory_queues import Waiting as Task
+from mystira.polyglot.transition import FLIP
+from tests.storms.bells import Bell
 from tests.storms.history import History
 from tests.storms.loop import StormLoop
 from tests.storms.plainstores import PlainDocuments, PlainRelational
@@ -29,7 +31,8 @@ SLEEPERS_AT_A_CALL, SLEPT_THROUGH, NAP_S = 0.15, 0.25, 0.9
 # One schedule of so many is drowsy: in it hardly a roll call finds everybody awake.
 DROWSY, DROWSY_OF, SLEPT_IF_DROWSY = 3, 12, 0.9
 DOZES = 0.5
-LAGS_IN_DRAIN, LAG_S = 0.15, 1.5
+URGED = 0.5
+LAGS_IN_DRAIN, LAGS_AT_THE_FLIP, LAG_S = 0.15, 0.8, 1.5
 CONTROL_RATE = 0.03
 COORDINATORS_SHARE = 0.15
 LATE_S = 0.39
@@ -304,6 +307,7 @@ class Wires:
         self.documents.on_committing = self._wake_sleepers
         self.relational.on_change = self._strike_at
         self._is_called = False
+        self.urges: dict[str, Bell] = {}
         self.broken: list[str] = []
         self.relational.broken = self.documents.broken = self.broken
         self.down_until = {"docs": 0.0, "pg": 0.0}
@@ -315,6 +319,8 @@ class Wires:
         slept_through = SLEPT_IF_DROWSY if is_drowsy(loop.seed) else SLEPT_THROUGH
         self._sleeps_through = loop.chance("roll call", slept_through).strikes
         self._lags = loop.chance("feed.drain", LAGS_IN_DRAIN).strikes
+        self._lags_then = loop.chance("feed.flip", LAGS_AT_THE_FLIP).strikes
+        self._urges = loop.chance("urge", URGED).strikes
         self._dozes = loop.chance("doze", DOZES).strikes
 
     def to_documents(self, name: str) -> Any:
@@ -417,6 +423,11 @@ class Wires:
         if self.fair:
             return
         self._doze_off(row, verb)
+        if verb in ("drain", FLIP):
+            # Whoever writes at such a moment is whom the protocol is for.
+            for urge in self.urges.values():
+                if self._urges():
+                    urge.ring()
         if self._is_called and self._sleeps_through():
             self.freeze("p0" if self.delay() < 0.5 else "p1", NAP_S, NAP_S)
         if row.state is State.DRAIN and row.leader is Leader.DOCUMENTS and self._lags():
@@ -435,10 +446,13 @@ class Wires:
 
     def _wake_sleepers(self) -> None:
         self._doze_off(self.relational.control_of.get("Counters"), "committing")
-        for sleeping in self._sleeping:
-            if not sleeping.done():
-                sleeping.set_result(None)
+        sleeping = [one for one in self._sleeping if not one.done()]
+        for one in sleeping:
+            one.set_result(None)
         self._sleeping.clear()
+        if sleeping and not self.fair and self._lags_then():
+            # Nobody hears of what they write before a relay comes by.
+            self.documents.let_the_feed_lag(self.loop.time() + LAG_S * (0.5 + self.delay()))
 
     def watch_the_lease(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """No lease, no write: once PostgreSQL leads, no app begins to write documents, however long it slept."""

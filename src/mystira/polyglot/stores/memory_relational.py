@@ -325,8 +325,9 @@ class MemoryRelational(MemoryQueues):
 
     def _copy_events(self, name: str, record: Record, verdict: Verdict | None, leader: Leader) -> None:
         """Tell the events that are new; those of rejected writes stay in their letters, until a person decides."""
-        refused = leader is Leader.RELATIONAL and (name, record.key, LetterKind.MERGE, record.stamp) in self.letter_of
-        if refused or not tells(verdict, leader):
+        # Where documents lead again, a page from before may still show what lost to the rows.
+        rejected = LetterKind.MERGE if leader is Leader.RELATIONAL else LetterKind.CONFLICT
+        if (name, record.key, rejected, record.stamp) in self.letter_of or not tells(verdict, leader):
             return
         through = self.through_of.get((name, record.key), 0)
         new = record.events[len(copied(record.events, through)) :]

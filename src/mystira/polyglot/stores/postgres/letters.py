@@ -70,6 +70,12 @@ WHERE at.collection = $1 AND at.partition = k.partition AND at.id = k.id AND at.
   AND at.kind IN ('merge', 'unreadable')
 """
 
+_LOST = """
+SELECT at.partition, at.id, at.stamp FROM polyglot.dead_letters AS at
+JOIN unnest($2::text[], $3::text[], $4::bigint[]) AS k(partition, id, stamp) USING (partition, id, stamp)
+WHERE at.collection = $1 AND at.kind = 'conflict'
+"""
+
 
 async def find_letters(connections: Connections, which: LetterFilter) -> list[DeadLetter]:
     """Return dead letters, the oldest first unless the filter says otherwise."""
@@ -166,6 +172,12 @@ async def add_letters(connection: Any, letters: Sequence[DeadLetter], now: datet
 async def drop_outlived(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> None:
     """Forget, within the caller's transaction, the letters of keys that hold these stamps or newer ones by now."""
     await connection.execute(_OUTLIVED, name, *_columns(stamps))
+
+
+async def lost_among(connection: Any, name: str, stamps: Sequence[tuple[Key, Stamp]]) -> set[tuple[Key, int]]:
+    """Return which of these versions lost to others, each with its packed stamp, within the caller's transaction."""
+    found = await connection.fetch(_LOST, name, *_columns(stamps))
+    return {(Key(partition, id), stamp) for partition, id, stamp in found}
 
 
 def _columns(stamps: Sequence[tuple[Key, Stamp]]) -> tuple[list[Any], ...]:

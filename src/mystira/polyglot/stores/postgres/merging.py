@@ -22,7 +22,7 @@ from mystira.polyglot.stores.documents import can_exist, payload_of
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.controls import COLUMNS, control_of_row
 from mystira.polyglot.stores.postgres.copying import Copies, Refusal, Row
-from mystira.polyglot.stores.postgres.letters import add_letters, drop_outlived
+from mystira.polyglot.stores.postgres.letters import add_letters, drop_outlived, lost_among
 from mystira.polyglot.stores.postgres.outbox import copied_through, copy_events
 from mystira.polyglot.stores.postgres.positions import move_position
 from mystira.polyglot.stores.postgres.relay import enqueue
@@ -269,6 +269,10 @@ async def _tell(
     with_events = [item for item in items if not isinstance(item, Unreadable) and item.events and can_exist(item.key)]
     if not with_events:
         return {}
+    if page.documents_lead and page.has_letters:
+        # A page from before the documents led again may still show what lost to the rows.
+        lost = await lost_among(connection, page.copies.name, [(one.key, one.stamp) for one in with_events])
+        silent = silent | {_version(one) for one in with_events if (one.key, one.stamp.packed) in lost}
     told: dict[Key, list[StoredEvent]] = {}
     for record in with_events if telling else ():
         if _version(record) not in silent:
