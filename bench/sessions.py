@@ -6,7 +6,6 @@ import math
 import re
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -24,6 +23,7 @@ EVERY_S = 2.0
 SECONDS_FACTOR = 3
 GOAL_P95_MS = 50.0
 WATCHERS = 2
+OVER = b'"state":"completed"'
 MOVES = re.compile(rb'"moves":(\d+)')
 STORIES = ("the-moss-bridge", "the-clockwork-orchard", "the-lantern-in-the-lighthouse")
 
@@ -60,6 +60,7 @@ class _Player:
         self.port = port
         self.account = f"bench-{number}"
         self.game = ""
+        self.begun = asyncio.Event()
         self.moves = 0
         self.due_at: dict[int, float] = {}
         self._story = STORIES[number % len(STORIES)]
@@ -77,6 +78,8 @@ class _Player:
         self.moves = 0
         self.due_at.clear()
         self._scene = answer.body["scene"]
+        begun, self.begun = self.begun, asyncio.Event()
+        begun.set()
 
     async def move(self) -> bool:
         """Make any possible move; tell whether it was accepted."""
@@ -171,20 +174,20 @@ async def _played(
 async def _watch(player: _Player, seen_ms: list[float]) -> None:
     """Follow one player's games on a stream of their own, one game after another."""
     while True:
+        next_game = player.begun
         reader, writer = await asyncio.open_connection("127.0.0.1", player.port)
         try:
-            game = player.game
             writer.write(
-                f"GET {game}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+                f"GET {player.game}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                 f"Cookie: mystira_session={player.account}\r\n\r\n".encode()
             )
-            with suppress(TimeoutError):
-                while player.game == game:
-                    async with asyncio.timeout(EVERY_S):
-                        line = await reader.readline()
-                    due = player.due_at.pop(int(found[1]), None) if (found := MOVES.search(line)) else None
-                    if due is not None and player.game == game:
-                        seen_ms.append((time.perf_counter() - due) * 1_000)
+            while OVER not in (line := await reader.readline()):
+                assert line, "the server ended the stream"
+                due = player.due_at.get(int(found[1])) if (found := MOVES.search(line)) else None
+                if due is not None:
+                    seen_ms.append((time.perf_counter() - due) * 1_000)
+            # Each game has a stream of its own, so whoever watches calls anew.
+            await next_game.wait()
         finally:
             writer.close()
 

@@ -3,6 +3,8 @@
 from random import Random
 from typing import Any
 
+from mystira.content.scenarios.model.checking import ATTRIBUTION_FIELDS
+
 AXES = ("courage", "kindness", "honesty", "patience")
 ECHOES = ("risk-taken", "help-offered", "truth-told", "promise-kept")
 NOUNS = ["fox", "moon", "river", "stone", "door", "friend", "lantern", "song"]
@@ -47,6 +49,7 @@ def story(chance: Random, scenes: int = 24, *, odd: bool = False) -> dict[str, A
         "archetypes": ["hero", "sage"],
         "image": "art/hero.svg",
         "music_palette": say.line(),
+        "attribution": {name: say.line() for name in ATTRIBUTION_FIELDS},
         "characters": [_character(chance, say, id) for id in ("ada", "bo_2")],
         "scenes": list(made.values()),
     }

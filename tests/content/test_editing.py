@@ -8,6 +8,7 @@ import pytest
 from mystira.content import views as catalogue
 from mystira.content.events import ContentChanged
 from mystira.content.scenarios.model.scenario import Scenario
+from mystira.content.scenarios.model.writing import document
 from mystira.play.actions import Seat, make_move, start_game
 from mystira.play.model.moves import Asked as Move
 from mystira.play.views import latest_script, script, session
@@ -168,6 +169,25 @@ async def test_only_an_administrator_deletes_and_only_what_nobody_has_played(aut
     form = {"version": await version(authors, f"{other}/delete"), "why": "not needed"}
     assert (await authors.client.post(f"{other}/delete", data=form)).status_code == 303
     assert await works.open().get(Scenario, "the-kitchen-that-remembered") is None
+
+
+async def test_who_made_a_story_is_kept_exported_published_and_read_on_its_page(authors: Desk) -> None:
+    made = {"author": "Ada Lark", "illustrator": "Bo <b>", "based_on": "a riddle of the fens", "licence": "CC BY 4.0"}
+    saved = await authors.client.post(f"{BASE}/about", data=await about(authors, **made))
+    assert saved.status_code == 303, saved.text
+    assert document((await scenario(authors)).content)["attribution"] == made
+    assert 'value="Ada Lark"' in (await authors.client.get(f"{BASE}?part=about")).text
+    for name in ("submit", "publish"):
+        assert (await step(authors, name)).status_code == 303
+    page = (await authors.client.get(f"/stories/{STORY}")).text
+    assert "By <strong>Ada Lark</strong>, after a riddle of the fens" in page
+    assert "Pictures: Bo &lt;b&gt;. Licence: CC BY 4.0. Version 2." in page
+    told = (await authors.client.get("/api/v1/stories")).json()["items"]
+    (card,) = (one for one in told if one["id"] == STORY)
+    assert {name: said for name, said in card["attribution"].items() if said} == made
+    emptied = await authors.client.post(f"{BASE}/about", data=await about(authors))
+    assert emptied.status_code == 303
+    assert "attribution" not in document((await scenario(authors)).content)
 
 
 async def test_every_change_is_told_with_who_and_why(authors: Desk) -> None:

@@ -223,6 +223,17 @@ def test_an_age_group_s_alias_becomes_its_id(alias: str, id: str) -> None:
     assert content is not None and content.age_group == id
 
 
+def test_who_made_a_story_is_read_in_either_spelling_and_refused_where_it_is_too_long() -> None:
+    content = checked(GOOD + "attribution: {author: Ada Lark, license: CC BY 4.0}\n").content
+    assert content is not None
+    assert (content.attribution.author, content.attribution.licence) == ("Ada Lark", "CC BY 4.0")
+    refused = checked(GOOD + f"attribution: {{illustrator: {'x' * 201}, painter: Bo}}\n").findings
+    assert [(one.code, one.path) for one in refused] == [
+        ("wrong_length", "attribution.illustrator"),
+        ("unknown_field", "attribution.painter"),
+    ]
+
+
 def test_a_story_that_loops_without_a_start_begins_with_its_first_scene() -> None:
     result = checked(GOOD.replace("      - {choice: Lost}", "      - {choice: Lost, next_scene: one}"))
     assert result.content is not None and result.content.start == "one"

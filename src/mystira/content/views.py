@@ -8,6 +8,7 @@ from mystira.content.avatars.model import AVATARS, AvatarConfigurationFile
 from mystira.content.badges.model import AxisAchievement, Badge
 from mystira.content.media import views as media
 from mystira.content.scenarios.model.scenario import (
+    Attribution,
     Character,
     Scenario,
     ScenarioContent,
@@ -46,6 +47,7 @@ class StoryCard(Value, frozen=True, kw_only=True):
     session_length: str | None
     core_axes: tuple[str, ...]
     characters: tuple[Character, ...]
+    attribution: Attribution
     scenes: int
     version: int
 
@@ -216,6 +218,7 @@ def _card_of(version: ScenarioVersion) -> StoryCard:
         session_length=content.session_length,
         core_axes=content.core_axes,
         characters=content.characters,
+        attribution=content.attribution,
         scenes=len(content.scenes),
         version=version.number,
     )

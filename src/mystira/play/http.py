@@ -166,12 +166,15 @@ async def _told(works: Works, account_id: str, session_id: str) -> AsyncGenerato
     async def read() -> GameSession:
         return await session(works.open(), account_id, session_id)
 
+    async def show(game: GameSession) -> Told:
+        work = works.open()
+        shown = standing(game, await script(work, game.scenario_id, game.scenario_version), work)
+        return Told("standing", msgspec.json.encode(shown).decode())
+
     name, key = works.catalog.of(GameSession).name, Key(account_id, session_id)
     with suppress(SessionNotFound):
-        async for game in changes(works.watchers, name, key, read):
-            work = works.open()
-            shown = standing(game, await script(work, game.scenario_id, game.scenario_version), work)
-            yield Told("standing", msgspec.json.encode(shown).decode())
+        async for told in changes(works.watchers, name, key, read, show):
+            yield told
 
 
 @post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME | MOVING, status_code=200)

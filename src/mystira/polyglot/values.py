@@ -62,33 +62,35 @@ def is_time(value: Any) -> bool:
 
 def is_storable(value: Any) -> bool:
     """Tell whether every store keeps this value and everything inside it."""
-    known = _KNOWN.get(cast(type[Any], type(value)))
-    if known is not None:
-        return known(value)
-    if isinstance(value, tuple):
-        return _parts_storable(cast(tuple[Any, ...], value))
-    if isinstance(value, msgspec.Struct):
-        return all(is_storable(getattr(value, name)) for name in value.__struct_fields__)
-    return True
+    # Every write walks its whole record: there is no call for each value, and all texts are looked at once, joined.
+    texts: list[str] = []
+    left: list[Any] = [value]
+    while left:
+        part = left.pop()
+        kind = cast(type[Any], type(part))
+        if kind is str:
+            texts.append(part)
+        elif kind in _CHECKS:
+            if not _CHECKS[kind](part):
+                return False
+        elif kind is tuple or kind is list:
+            left += part
+        elif kind is dict:
+            left += part
+            left += part.values()
+        elif issubclass(kind, msgspec.Struct):
+            left += msgspec.structs.astuple(part)
+        elif issubclass(kind, tuple):
+            left += part
+    return is_text("".join(texts))
 
 
-def _parts_storable(parts: Iterable[Any]) -> bool:
-    return all(map(is_storable, parts))
-
-
-def _mapping_storable(mapping: dict[Any, Any]) -> bool:
-    return _parts_storable(mapping) and _parts_storable(mapping.values())
-
-
-_KNOWN: dict[type[Any], Callable[[Any], bool]] = {
+_CHECKS: dict[type[Any], Callable[[Any], bool]] = {
     type(None): lambda value: True,
     bool: lambda value: True,
-    str: is_text,
-    int: is_int,
+    int: lambda value: INT_MIN <= value <= INT_MAX,
     float: math.isfinite,
     datetime: is_time,
-    list: _parts_storable,
-    dict: _mapping_storable,
 }
 
 

@@ -16,7 +16,7 @@ def media_of(content: ScenarioContent) -> list[str]:
 
 def for_everybody(content: ScenarioContent) -> list[str]:
     """Return the ids of uploaded media that give nothing away: the cover, who one can be, music and sounds."""
-    named: list[str | None] = [content.image]
+    named: list[str | None] = [content.image, content.music_palette]
     for character in content.characters:
         named += (character.image, character.audio)
     for scene in content.scenes:

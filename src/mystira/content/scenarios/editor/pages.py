@@ -16,6 +16,7 @@ from mystira.content.scenarios.model.editing import Document, filled, lines_in, 
 from mystira.content.scenarios.model.findings import Finding
 from mystira.content.scenarios.model.life import stage, steps
 from mystira.content.scenarios.model.picture import picture
+from mystira.content.scenarios.model.scenario import Attribution
 from mystira.content.scenarios.model.writing import document
 from mystira.content.scenarios.pages import LIST
 from mystira.content.scenarios.views import by_scene
@@ -58,13 +59,20 @@ class AboutForm(Body, frozen=True, kw_only=True):
     archetypes: list[str] = []
     image: str = ""
     music_palette: str = ""
+    author: str = ""
+    illustrator: str = ""
+    narrator: str = ""
+    musician: str = ""
+    based_on: str = ""
+    licence: str = ""
 
     def part(self) -> Document:
         """Return the facts about the story."""
         texts = ("title", "description", "difficulty", "session_length", "age_group", "image", "music_palette")
         said: dict[str, Any] = {name: getattr(self, name).strip() for name in texts}
         lists = {"core_axes": self.core_axes, "archetypes": self.archetypes, "tags": lines_in(self.tags)}
-        return {**said, **lists, "minimum_age": number_in(self.minimum_age)}
+        credits = filled({name: getattr(self, name).strip() for name in Attribution.__struct_fields__})
+        return {**said, **lists, "minimum_age": number_in(self.minimum_age), "attribution": credits}
 
 
 class CharactersForm(Body, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from collections.abc import Set
 from mystira.content.scenarios.model.findings import Finding
 from mystira.content.scenarios.model.graph import Placed, check_characters, check_scenes
 from mystira.content.scenarios.model.reading import Part, Reading, media_id, short
-from mystira.content.scenarios.model.scenario import Character, CharacterMetadata, ScenarioContent
+from mystira.content.scenarios.model.scenario import Attribution, Character, CharacterMetadata, ScenarioContent
 from mystira.content.scenarios.model.scene_reading import read_scene
 from mystira.content.vocabulary.model import Vocabulary, WordKind
 from mystira.polyglot.entity import Value
@@ -23,9 +23,11 @@ SCENARIO_FIELDS = (
     "archetypes",
     "image",
     "music_palette",
+    "attribution",
     "characters",
     "scenes",
 )
+ATTRIBUTION_FIELDS = Attribution.__struct_fields__
 CHARACTER_FIELDS = ("id", "name", "image", "audio", "metadata")
 CHARACTER_METADATA_FIELDS = ("role", "archetype", "species", "age", "traits", "backstory")
 CORE_AXES_MAX, ARCHETYPES_WARN, ARCHETYPES_MAX = 4, 4, 8
@@ -105,6 +107,7 @@ def _scenario(part: Part) -> ScenarioContent | None:
         archetypes=fields.get("archetypes", _archetypes, ()),
         image=fields.optional("image", media_id),
         music_palette=fields.optional("music_palette", short),
+        attribution=fields.get("attribution", _attribution, Attribution()),
         characters=tuple(character for _, character in characters),
         start=start,
         scenes=tuple(scene for _, scene in scenes),
@@ -132,6 +135,15 @@ def _archetypes(part: Part) -> tuple[str, ...]:
         message = f"More than {ARCHETYPES_WARN} archetypes blur a story; there are {len(found)}."
         part.warning("many_archetypes", message)
     return found
+
+
+def _attribution(part: Part) -> Attribution:
+    fields = part.fields(ATTRIBUTION_FIELDS, {"license": "licence"})
+    return Attribution(**{name: fields.optional(name, _credit) for name in ATTRIBUTION_FIELDS})
+
+
+def _credit(part: Part) -> str | None:
+    return part.text(1, 200)
 
 
 def _character(part: Part) -> tuple[Part, Character] | None:

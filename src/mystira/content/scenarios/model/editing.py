@@ -32,7 +32,7 @@ def first_document(title: str, description: str, core_axes: Sequence[str]) -> Do
 def with_about(told: Document, about: Mapping[str, Any]) -> Document:
     """Return the story with these facts about it; what is empty is left out."""
     rest = {name: value for name, value in told.items() if name not in ABOUT}
-    return {**{name: about[name] for name in ABOUT if about.get(name) not in ("", None, [])}, **rest}
+    return {**{name: about[name] for name in ABOUT if about.get(name) not in ("", None, [], {})}, **rest}
 
 
 def with_characters(told: Document, characters: Sequence[Document]) -> Document:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from mystira.content.scenarios.model.scenario import ScenarioContent
+from mystira.content.scenarios.model.scenario import Attribution, ScenarioContent
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 THOUSANDTHS = {"EchoLog": ("strength",), "CompassChange": ("delta",), "EchoReveal": ("min_strength",)}
@@ -20,6 +20,7 @@ LIMITS: dict[str, dict[str, dict[str, Any]]] = {
         "archetypes": {"maxItems": 8},
         "scenes": {"minItems": 1},
     },
+    "Attribution": {name: {"minLength": 1, "maxLength": 200} for name in Attribution.__struct_fields__},
     "Character": {"id": {"pattern": "^[a-z0-9_]+$"}},
     "Scene": {"id": {"pattern": "^[A-Za-z0-9_]+$"}, "difficulty": {"minimum": 1, "maximum": 20}},
 }

@@ -106,6 +106,17 @@ class Character(Value, frozen=True, kw_only=True):
     metadata: CharacterMetadata = CharacterMetadata()
 
 
+class Attribution(Value, frozen=True, kw_only=True):
+    """Who made the story, as far as its file says; `licence` is what others may do with it."""
+
+    author: str | None = None
+    illustrator: str | None = None
+    narrator: str | None = None
+    musician: str | None = None
+    based_on: str | None = None
+    licence: str | None = None
+
+
 class ScenarioContent(Value, frozen=True, kw_only=True):
     """Everything an author's file says. `start` is found at import: the scene that play begins with."""
 
@@ -120,6 +131,7 @@ class ScenarioContent(Value, frozen=True, kw_only=True):
     archetypes: tuple[str, ...] = ()
     image: str | None = None
     music_palette: str | None = None
+    attribution: Attribution = Attribution()
     characters: tuple[Character, ...] = ()
     start: str
     scenes: tuple[Scene, ...]

@@ -10,6 +10,9 @@ age_group: "6-9"            # 1-2, 3-5, 6-9, 10-12, 13-18 or 19-150
 minimum_age: 6
 session_length: Short       # Short, Medium or Long
 core_axes: [courage, kindness]   # what choices can turn: one to four
+attribution:                # who made it; shown to families on the story's page
+  author: Your name
+  licence: CC BY 4.0        # what others may do with it
 
 characters:
   - id: hero                # small letters, digits and _
