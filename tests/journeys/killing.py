@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 import asyncpg
 
+from mystira.content.purchases.actions import place_order, refund, take_notice
 from mystira.play import actions
 from mystira.polyglot.control import Control, read_copy, write_copy
 from mystira.polyglot.phases import Phase
@@ -92,6 +93,12 @@ async def _commanded(place: Place, death: Death, command: str, arguments: dict[s
                 await running.works.run(actions.make_move, **arguments)
             case "abandon":
                 await running.works.run(actions.abandon_session, **arguments)
+            case "order":
+                await running.works.run(place_order, **arguments)
+            case "hear":
+                await running.works.run(take_notice, **arguments)
+            case "refund":
+                await refund(running.works, **arguments)
             case "settle":
                 await settle(running)
         # Whoever gets here has come through alive; what a tidy end would still do is not part of the command.

@@ -3,62 +3,30 @@
 import json
 import time
 from collections.abc import AsyncIterator
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs
+from typing import Any
 
 import pytest
-from aiohttp import web
 from httpx import Response
 
 from mystira.content.purchases.actions import place_order, refund
 from mystira.content.purchases.model import Purchase
 from mystira.content.purchases.problems import NotRefundable, PaymentUnreachable
 from mystira.content.purchases.stripe.model import TOLERANCE_S, signed
-from mystira.content.purchases.stripe.ports import StripeGateway
 from mystira.polyglot.store import Key
 from mystira.web.versions import ANY
 from tests.journeys.conftest import Running
+from tests.purchases.endpoint import SECRET, Stripe, answering
 
 pytestmark = pytest.mark.anyio
 
-BUNDLE, SECRET = "winter-and-water", "whsec_test"
-
-
-class Stripe(NamedTuple):
-    """An endpoint like Stripe's: it keeps what it was asked, answers a key once, and can be told to fail."""
-
-    gateway: StripeGateway
-    asked: list[tuple[str, dict[str, str], dict[str, list[str]]]]
-    failures: list[int]
+BUNDLE = "winter-and-water"
 
 
 @pytest.fixture
 async def stripe(family: Running) -> AsyncIterator[Stripe]:
-    answers: dict[str, dict[str, Any]] = {}
-    asked: list[tuple[str, dict[str, str], dict[str, list[str]]]] = []
-    failures: list[int] = []
-
-    async def answer(request: web.Request) -> web.Response:
-        body = parse_qs(await request.text())
-        asked.append((request.path, dict(request.headers), body))
-        if failures:
-            return web.json_response({"error": {"type": "api_error"}}, status=failures.pop(0))
-        key = request.headers["Idempotency-Key"]
-        made = {"id": f"cs_{len(answers)}", "url": f"https://pay.example/{len(answers)}"}
-        return web.json_response(answers.setdefault(key, made))
-
-    server = web.Application()
-    server.router.add_post("/v1/checkout/sessions", answer)
-    server.router.add_post("/v1/refunds", answer)
-    runner = web.AppRunner(server)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
-    gateway = StripeGateway("sk_test_secret", SECRET, f"http://127.0.0.1:{port}")
-    family.app.state["gateway"] = gateway
-    yield Stripe(gateway, asked, failures)
-    await runner.cleanup()
+    async with answering() as opened:
+        family.app.state["gateway"] = opened.gateway
+        yield opened
 
 
 async def ordered(running: Running) -> Purchase:
