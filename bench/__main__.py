@@ -16,6 +16,7 @@ from bench import (
     cosmos_store,
     cutovers,
     digests,
+    letters,
     replication,
     replication_tables,
     sessions,
@@ -78,6 +79,10 @@ def main(only: str = "", *options: str) -> None:
             "compared": [one._asdict() for one in counted.compared],
             "saves": [one._asdict() for one in counted.saves],
         }
+    if only in ("", "letters"):
+        print(f"Measuring {letters.__name__} ...", flush=True)
+        busy = {"load_before": round(os.getloadavg()[0], 1)}
+        kept["letters"] = {**about, **busy, "lines": [one._asdict() for one in uvloop.run(letters.measure())]}
     if only in ("", "cosmos"):
         print(f"Measuring {cosmos.__name__} ...", flush=True)
         beside = uvloop.run(cosmos.measure(seconds))
@@ -98,6 +103,8 @@ def main(only: str = "", *options: str) -> None:
         text += "\n" + replication_tables.moves_table(kept["cutovers"])
     if "digests" in kept:
         text += "\n" + replication_tables.digests_table(kept["digests"])
+    if "letters" in kept:
+        text += "\n" + letters.letters_table(kept["letters"])
     if "cosmos" in kept:
         text += "\n" + cosmos.cosmos_table(kept["cosmos"])
     if "cosmos_store" in kept:

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from mystira.operations.admins import commands
 from mystira.operations.admins.model import Admin
+from mystira.operations.admins.views import shown
 from mystira.polyglot.work import Works
 from mystira.run import opened_works
 from mystira.settings import read_settings
@@ -53,7 +54,7 @@ def list_(*, json: AsJson = False) -> None:
     """Show who may run the platform."""
     found = _with_works(commands.everybody)
     if json:
-        print_json([commands.shown(one) for one in found])
+        print_json([shown(one) for one in found])
         return
     for one in found:
         say(f"{one.id}: {one.role}{', disabled' if one.disabled_at else ''}")
@@ -83,7 +84,7 @@ def _with_works(do: Callable[[Works], Awaitable[Any]]) -> Any:
 
 def _tell(who: Admin, json: bool, said: str, made: str | None) -> None:
     if json:
-        print_json(commands.shown(who) | ({} if made is None else {"password": made}))
+        print_json(shown(who, made))
         return
     say(said)
     if made is not None:

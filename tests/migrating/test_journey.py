@@ -99,6 +99,7 @@ def test_a_cut_over_past_its_time_is_taken_back(place: Place) -> None:
     after = place.answer("status", "status", PLAYERS_OF)["collections"][0]
     assert (after["phase"], after["state"]) == (DUAL, "OPEN")
     assert "nothing to take back" in place.migrate("abort", PLAYERS_OF).apart
+    assert place.answer("collection-status", "abort", PLAYERS_OF)["state"] == "OPEN"
 
 
 def test_a_filling_is_paused_throttled_and_goes_on(place: Place) -> None:

@@ -5,6 +5,7 @@ import re
 from io import StringIO
 from pathlib import Path
 
+import jsonschema
 import msgspec
 import pytest
 from cyclopts import App
@@ -14,7 +15,7 @@ from mystira.migrating import exits
 from mystira.migrating.answers import ANSWERS, Status, schema_of
 from mystira.migrating.commands import dead_letters, migrate
 from mystira.migrating.showing import drawn_status
-from tests.migrating.place import Place
+from tests.migrating.place import Place, prepared
 from tests.processes import ROOT
 
 DOCUMENT = ROOT / "docs/migrate.md"
@@ -79,6 +80,29 @@ def verbs(app: App, before: str = "") -> set[str]:
             inner = app[name]
             found |= verbs(inner, f"{before}{name} ") if inner is dead_letters else {f"{before}{name}"}
     return found
+
+
+def test_what_every_verb_prints_as_json_is_held_against_a_schema_by_some_test() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    asked = re.findall(r'answer\(\s*"([a-z-]+)",\s*"([a-z-]+)"(?:,\s*"([a-z-]+)")?', tests)
+    held = {verb for schema, *words in asked if schema != "refused" for verb in (words[0], " ".join(words))}
+    assert verbs(migrate) - held == {"schema"}
+
+
+def test_backup_restore_and_admin_print_what_their_schemas_say(tmp_path: Path) -> None:
+    with prepared(tmp_path / "data", attached=False) as place:
+        kept = str(tmp_path / "kept")
+        for schema, *words in (
+            ("admin", "admin", "add", "ada", "--role", "admin"),
+            ("admin", "admin", "password", "ada"),
+            ("admin", "admin", "disable", "ada"),
+            ("admins", "admin", "list"),
+            ("backup", "backup", kept),
+            ("restore", "restore", kept, "--replace", "--yes"),
+        ):
+            ended = place.run(*words, "--json")
+            assert ended.code == 0, ended
+            jsonschema.validate(json.loads(ended.out), schema_of(schema), jsonschema.Draft202012Validator)
 
 
 def test_the_document_tells_every_verb_every_code_and_every_schema() -> None:

@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from mystira.keeping.backups import back_up, bring_back, default_folder, upgrade_postgres
+from mystira.polyglot.backups.manifest import BroughtBack, Taken
 from mystira.polyglot.store import StoreError
 from mystira.settings import read_settings
 from mystira.terminal import agrees, can_ask, print_json, say, say_apart
@@ -29,7 +30,7 @@ def backup(folder: Path | None = None, *, why: Why = "", actor: Actor = "", json
     target = (folder or default_folder()).absolute()
     taken = _done(back_up(read_settings(), target, say_apart, actor=actor or getpass.getuser(), why=why))
     if json:
-        print_json({"folder": str(target), "manifest": taken.sha256, **msgspec.to_builtins(taken)})
+        print_json(Taken(folder=str(target), manifest=taken.sha256, **msgspec.structs.asdict(taken)))
         return
     counts = ", ".join(f"{number} {what}" for what, number in taken.counts.items())
     say(f"{target} holds {counts}, as they stood at {taken.taken_at:%Y-%m-%d %H:%M:%S} UTC. All was read back.")
@@ -50,7 +51,7 @@ def restore(
     done = _done(bring_back(settings, folder.absolute(), say_apart, replace=replace))
     at = done.backup.taken_at
     if json:
-        print_json({"seconds": done.seconds, "same_secret": done.same_secret, "taken_at": at})
+        print_json(BroughtBack(seconds=done.seconds, same_secret=done.same_secret, taken_at=at))
     else:
         say(f"Restored in {done.seconds:.1f} s: everything is as it stood at {at:%Y-%m-%d %H:%M:%S} UTC.")
     if not done.same_secret:

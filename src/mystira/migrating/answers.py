@@ -8,8 +8,10 @@ import msgspec
 
 from mystira.doctor.findings import Diagnosis
 from mystira.migrating.journey import Step
+from mystira.operations.admins.views import AdminShown
 from mystira.polyglot import backfill, cutover
 from mystira.polyglot.archivefiles import Manifest
+from mystira.polyglot.backups.manifest import BroughtBack, Taken
 from mystira.polyglot.certificate import Certificate, Gate
 from mystira.polyglot.control import Change, State
 from mystira.polyglot.differences import Difference, DifferenceClass
@@ -199,7 +201,7 @@ class RestoredArchive(msgspec.Struct, frozen=True, kw_only=True):
     made: int
 
 
-ANSWERS: dict[str, type[Any]] = {
+ANSWERS: dict[str, Any] = {
     "status": Status,
     "collection-status": CollectionStatus,
     "plan": Plan,
@@ -219,6 +221,10 @@ ANSWERS: dict[str, type[Any]] = {
     "restore-archive": RestoredArchive,
     "refused": Refused,
     "doctor": Diagnosis,
+    "backup": Taken,
+    "restore": BroughtBack,
+    "admin": AdminShown,
+    "admins": list[AdminShown],
 }
 """Every shape by the name of its schema."""
 

@@ -29,13 +29,3 @@ async def disable(works: Works, name: str) -> Admin:
 async def everybody(works: Works) -> tuple[Admin, ...]:
     """Return everybody who may or might run the platform."""
     return await views.admins(works.open())
-
-
-def shown(admin: Admin) -> dict[str, str | None]:
-    """Return what may be shown of somebody: anything but the password's hash."""
-    return {
-        "name": admin.id,
-        "role": admin.role,
-        "created_at": admin.created_at.isoformat(),
-        "disabled_at": None if admin.disabled_at is None else admin.disabled_at.isoformat(),
-    }

@@ -92,6 +92,21 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True):
         return next((file for file in self.files if file.name == name), None)
 
 
+class Taken(Backup, frozen=True, kw_only=True):
+    """What `mystira backup` prints: the manifest, where it is, and its digest."""
+
+    folder: str
+    manifest: str
+
+
+class BroughtBack(msgspec.Struct, frozen=True, kw_only=True):
+    """What `mystira restore` prints: everything is as it stood at `taken_at`."""
+
+    seconds: float
+    same_secret: bool
+    taken_at: datetime
+
+
 class Packer:
     """Writes one compressed file and knows what it must come to when it is read back."""
 
