@@ -91,6 +91,12 @@ SETTINGS = (
         "The bearer token that Prometheus sends, 16 characters or more; else no metrics.",
     ),
     Setting(
+        "MYSTIRA_SERVICE_TOKENS",
+        "",
+        "Who of our own services may ask for what is under `/internal`: `name:token` with commas, tokens of 32 "
+        "characters or more; else none.",
+    ),
+    Setting(
         "MYSTIRA_TRACES", "", "Where an OpenTelemetry collector takes traces, like `http://127.0.0.1:4318/v1/traces`."
     ),
     Setting("MYSTIRA_LIMIT_PASSWORDS", "10", "Passwords tried for one administrator in 15 minutes; 0 for any number."),
@@ -113,6 +119,7 @@ SETTINGS = (
 
 
 DAYS_MAX = 3_650
+TOKEN_LENGTH_MIN = 32
 DAYS = ("MYSTIRA_SCRUB_DAYS", "MYSTIRA_PURGE_DAYS")
 MEDIA_NUMBERS = tuple(
     f"MYSTIRA_MEDIA_{name}"
@@ -154,6 +161,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scrub_pace: int
     purge_days: int
     metrics_token: str
+    service_tokens: dict[str, str]
     traces: str
     public_url: str
     stripe_key: str
@@ -196,6 +204,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         wrong.append("MYSTIRA_SECRET is too short: write 32 characters or more, or leave it out.")
     if 0 < len(value["MYSTIRA_METRICS_TOKEN"]) < 16:
         wrong.append("MYSTIRA_METRICS_TOKEN is too short: write 16 characters or more, or leave it out.")
+    service_tokens = _service_tokens(value, wrong)
     if value["MYSTIRA_TRACES"] and not value["MYSTIRA_TRACES"].startswith(("http://", "https://")):
         wrong.append(_say("MYSTIRA_TRACES", value, "write an address like `http://127.0.0.1:4318/v1/traces`"))
     wrong += _wrong_proxies(value)
@@ -212,6 +221,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         relational=relational,
         media=media,
         **_media_settings(value),
+        service_tokens=service_tokens,
         demo=value["MYSTIRA_DEMO"] == "1",
         proxies=_proxies(value),
         scrub_days=int(value["MYSTIRA_SCRUB_DAYS"]),
@@ -226,6 +236,18 @@ def _plain(value: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings that mean what is written, under the names of their fields."""
     told: dict[str, Any] = {name: value[name] for name in TEXTS} | {name: int(value[name]) for name in LIMITS}
     return {name.removeprefix(PREFIX).lower(): one for name, one in told.items()}
+
+
+def _service_tokens(value: Mapping[str, str], wrong: list[str]) -> dict[str, str]:
+    """Return the token of each service by its name, and note what cannot be one."""
+    parts = [part.strip().partition(":") for part in value["MYSTIRA_SERVICE_TOKENS"].split(",") if part.strip()]
+    if all(name.isidentifier() and len(token) >= TOKEN_LENGTH_MIN and token.isascii() for name, _, token in parts):
+        return {name: token for name, _, token in parts}
+    # What is written here is secret, so the message does not repeat it.
+    wrong.append(
+        f"MYSTIRA_SERVICE_TOKENS: write `name:token` with commas, tokens of {TOKEN_LENGTH_MIN} letters or more."
+    )
+    return {}
 
 
 def _wrong_payments(value: Mapping[str, str]) -> list[str]:

@@ -35,6 +35,8 @@ def test_without_any_setting_everything_has_a_value() -> None:
         ("MYSTIRA_SCRUB_DAYS", "weekly", "write a number from 0 to 3650"),
         ("MYSTIRA_SCRUB_PACE", "0", "write a number from 1 to 1000000"),
         ("MYSTIRA_PURGE_DAYS", "4000", "write a number from 0 to 3650"),
+        ("MYSTIRA_SERVICE_TOKENS", "publisher:short", "tokens of 32"),
+        ("MYSTIRA_SERVICE_TOKENS", "x" * 40, "write `name:token`"),
         ("MYSTIRA_PROT", "1", "did you mean MYSTIRA_PORT?"),
     ],
 )

@@ -8,10 +8,12 @@ from mystira.content.imports import storage as imports
 from mystira.content.media import storage as media
 from mystira.content.purchases import storage as purchases
 from mystira.content.scenarios import storage as scenarios
+from mystira.content.scenarios.publishing import storage as publishing
 from mystira.content.vocabulary import storage as vocabulary
 
 COLLECTIONS = (
     *scenarios.COLLECTIONS,
+    *publishing.COLLECTIONS,
     *vocabulary.COLLECTIONS,
     *badges.COLLECTIONS,
     *characters.COLLECTIONS,

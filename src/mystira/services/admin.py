@@ -10,6 +10,7 @@ from mystira.accounts import views as accounts
 from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
 from mystira.content.bundles import pages as bundles
+from mystira.content.bundles.editing import http as bundles_http
 from mystira.content.bundles.views import bundles_of
 from mystira.content.desk import http as desk_http
 from mystira.content.desk import pages as desk_pages
@@ -19,10 +20,12 @@ from mystira.content.imports import pages as imports
 from mystira.content.media import http as media_http
 from mystira.content.media.library import http as library_http
 from mystira.content.media.library import pages as library
+from mystira.content.purchases.refunds import http as refunds_http
 from mystira.content.purchases.refunds import pages as refunds
 from mystira.content.scenarios import pages as scenarios
 from mystira.content.scenarios.editor import http as editor_http
 from mystira.content.scenarios.editor import pages as editor
+from mystira.content.scenarios.publishing import http as publishing_http
 from mystira.content.scenarios.texts import pages as texts
 from mystira.content.scenarios.versions import pages as versions
 from mystira.content.validation import http as validation_http
@@ -85,12 +88,15 @@ def doors(platform: Platform) -> Doors:
             *scenarios.HANDLERS,
             *editor.HANDLERS,
             *editor_http.HANDLERS,
+            *publishing_http.HANDLERS,
             *texts.HANDLERS,
             *versions.HANDLERS,
             *desk_pages.HANDLERS,
             *desk_http.HANDLERS,
             *bundles.HANDLERS,
+            *bundles_http.HANDLERS,
             *refunds.HANDLERS,
+            *refunds_http.HANDLERS,
             *calibration.HANDLERS,
             *calibration_http.HANDLERS,
             *preview.HANDLERS,
@@ -116,6 +122,7 @@ def _state(platform: Platform) -> dict[str, Any]:
         "uses": _uses,
         "readers": platform.readers,
         "scenario_uses": scenario_uses,
+        "service_tokens": platform.settings.service_tokens,
         **paying(platform.settings),
         "data": platform.settings.data,
         "documents_file": documents if isinstance(documents, Path) else None,

@@ -1,7 +1,7 @@
 """Who may use a route, and whose things it touches: declared on every route, denied by default."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -13,7 +13,7 @@ from mystira.polyglot.problem import Kind, Problem
 from mystira.web.limits import refuse_too_often
 
 Role = Literal["viewer", "operator", "admin"]
-Who = Literal["anyone", "family", "scraper", "viewer", "operator", "admin"]
+Who = Literal["anyone", "family", "scraper", "service", "viewer", "operator", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "operator", "admin")
 """Those who run the platform, each of whom may do what the ones before may."""
 ADMIN = "/admin"
@@ -62,6 +62,11 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
         """Whether only those who run the platform get in."""
         return self.who in ROLES
 
+    @property
+    def is_for_players(self) -> bool:
+        """Whether players' browsers and apps have anything to do with it."""
+        return self.who in ("anyone", "family")
+
 
 class Scraping(NamedTuple):
     """Who may see metrics: whoever has the token, and nobody without one. `refresh` is called before they are shown."""
@@ -78,6 +83,18 @@ class NotSignedIn(Problem):
 
 class TokenNeeded(Problem):
     """This is for the monitoring only. Set MYSTIRA_METRICS_TOKEN and send `Authorization: Bearer` with that token."""
+
+    kind = Kind.UNAUTHENTICATED
+
+
+class ServicesOff(Problem):
+    """This is for our own services, and none is let in here. Set MYSTIRA_SERVICE_TOKENS to let one in."""
+
+    kind = Kind.FORBIDDEN
+
+
+class ServiceTokenNeeded(Problem):
+    """This is for our own services only. Send `Authorization: Bearer` with a token of MYSTIRA_SERVICE_TOKENS."""
 
     kind = Kind.UNAUTHENTICATED
 
@@ -126,6 +143,8 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
         await refuse_too_often(connection, connection.app.state.limits.writes)
     if access.who == "scraper":
         _refuse_without_token(connection)
+    if access.who == "service":
+        service(connection)
     if access.who == "family" and await principal(connection) is None:
         raise NotSignedIn(
             sign_in=f"/sign-in?next={quote(_page_of(connection), safe='/%')}" if access.page else "/sign-in"
@@ -173,6 +192,19 @@ async def family(connection: Connection) -> Principal:
     if found is None:
         raise NotSignedIn(sign_in="/sign-in")
     return found
+
+
+def service(connection: Connection) -> str:
+    """Return which of our own services is asking, by its token; only for routes that admit services."""
+    tokens: Mapping[str, str] = connection.app.state.service_tokens
+    if not tokens:
+        raise ServicesOff
+    given = connection.headers.get("authorization", "").encode()
+    # Every token is compared, so that the time tells nothing about them.
+    found = [name for name, token in tokens.items() if hmac.compare_digest(given, f"Bearer {token}".encode())]
+    if not found:
+        raise ServiceTokenNeeded
+    return found[0]
 
 
 def _refuse_cross_site(connection: Connection) -> None:

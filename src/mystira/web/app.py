@@ -68,6 +68,7 @@ def make_app(
         "streams": Streams(),
         "take": take or Buckets(time.monotonic).take,
         "scraping": scraping or Scraping(),
+        "service_tokens": {},
     }
     app = Litestar(
         route_handlers=[*handlers, live, ready, health, metrics, openapi_document, static_file],

@@ -9,14 +9,23 @@ from litestar.routes import HTTPRoute
 
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.store import Conflict, Unavailable
-from mystira.web.access import SAFE_METHODS, AddressUnusable, CrossSite, NotSignedIn, RoleTooLow, access_of
+from mystira.web.access import (
+    SAFE_METHODS,
+    AddressUnusable,
+    CrossSite,
+    NotSignedIn,
+    RoleTooLow,
+    ServicesOff,
+    ServiceTokenNeeded,
+    access_of,
+)
 from mystira.web.answers import PROBLEM_JSON, STATUS, title_of
 from mystira.web.bodies import BodyInvalid, BodyTooLarge
 from mystira.web.examples import example_of
 from mystira.web.limits import TooOften
 
 SCHEMAS = "#/components/schemas/"
-SESSION = "browser_session"
+SESSION, TOKEN = "browser_session", "service_token"
 WITHOUT_BODY = (204, 304)
 
 
@@ -84,13 +93,13 @@ def described_by(handler: Any) -> Described | None:
 
 
 def document(routes: Iterable[Any], *, cookie: str, for_staff: bool = False) -> dict[str, Any]:
-    """Return the OpenAPI document of every described route, of those for staff or of all others."""
+    """Return the OpenAPI document of every described route, of those for players or of all others."""
     doors = [
         (route, handler, described)
         for route in routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
-        if (described := described_by(handler)) is not None and access_of(handler).is_for_staff is for_staff
+        if (described := described_by(handler)) is not None and access_of(handler).is_for_players is not for_staff
     ]
     types = {repr(kind): kind for _, _, described in doors for kind in (described.answer, described.body) if kind}
     kinds = [ProblemShown, *types.values()]
@@ -113,7 +122,10 @@ def document(routes: Iterable[Any], *, cookie: str, for_staff: bool = False) -> 
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": components,
-            "securitySchemes": {SESSION: {"type": "apiKey", "in": "cookie", "name": cookie}},
+            "securitySchemes": {
+                SESSION: {"type": "apiKey", "in": "cookie", "name": cookie},
+                **({TOKEN: {"type": "http", "scheme": "bearer"}} if for_staff else {}),
+            },
         },
     }
 
@@ -128,7 +140,7 @@ def _operation(
         "operationId": f"{room}_{function.__name__}",
         "tags": [room],
         "summary": " ".join((function.__doc__ or "").split()),
-        "security": [] if access.who == "anyone" else [{SESSION: []}],
+        "security": [] if access.who == "anyone" else [{TOKEN if access.who == "service" else SESSION: []}],
         "parameters": _parameters(route, described),
         "responses": {
             **{
@@ -174,9 +186,12 @@ def _refusals(handler: HTTPRouteHandler, described: Described) -> dict[str, Any]
     found: list[type[Problem]] = [AddressUnusable, Unavailable, *described.refusals]
     if described.body is not None:
         found += [BodyInvalid, BodyTooLarge]
-    if access_of(handler).who != "anyone":
+    access = access_of(handler)
+    if access.who == "service":
+        found += [ServiceTokenNeeded, ServicesOff]
+    elif access.who != "anyone":
         found.append(NotSignedIn)
-    if access_of(handler).is_for_staff:
+    if access.is_for_staff:
         found.append(RoleTooLow)
     if not handler.http_methods & SAFE_METHODS:
         found += [CrossSite, TooOften, Conflict]

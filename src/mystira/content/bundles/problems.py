@@ -27,6 +27,12 @@ class BundleStateWrong(Problem):
     kind = Kind.CONFLICT
 
 
+class StepUnknown(Problem):
+    """There is no step {step!r} in the life of a bundle. Choose one of: {steps}."""
+
+    kind = Kind.NOT_FOUND
+
+
 class BundleBought(Problem):
     """Families have bought this bundle, so it cannot be deleted. Archive it: nobody new can buy it then."""
 
@@ -35,11 +41,5 @@ class BundleBought(Problem):
 
 class StoriesMissing(Problem):
     """{reason}"""
-
-    kind = Kind.UNPROCESSABLE
-
-
-class KeyReused(Problem):
-    """This idempotency key was used for something else. Use a new key for a new request."""
 
     kind = Kind.UNPROCESSABLE

@@ -1,6 +1,7 @@
 """What can be seen of bundles: by players what is offered, by staff everything."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from mystira.content.bundles.model import BundleState, ContentBundle
 from mystira.content.bundles.problems import BundleNotFound
@@ -13,6 +14,10 @@ from mystira.web.lists import Span, cursor_in, cursor_text
 
 NAMED_MAX = 200
 FIRST = Span()
+
+
+BundleOrder = Literal["title", "changed_at"]
+ORDERS: dict[BundleOrder, Order] = {"title": Order("title"), "changed_at": Order("changed_at", descending=True)}
 
 
 class BundleCard(Value, frozen=True, kw_only=True):
@@ -37,10 +42,11 @@ class BundleCards(Value, frozen=True, kw_only=True):
 
 
 class BundlesWanted(Value, frozen=True, kw_only=True):
-    """Which bundles staff want to see."""
+    """Which bundles staff want to see, and in which order."""
 
     search: str = ""
     state: BundleState | None = None
+    order: BundleOrder = "title"
 
 
 async def offered(work: Work, span: Span = FIRST) -> BundleCards:
@@ -58,12 +64,12 @@ async def offer(work: Work, bundle_id: str) -> BundleCard:
 
 
 async def every(work: Work, wanted: BundlesWanted, span: Span = FIRST) -> tuple[tuple[ContentBundle, ...], str | None]:
-    """Return a page of the bundles that staff look for, by title, and what leads to the next one."""
+    """Return a page of the bundles that staff look for, and what leads to the next one."""
     parts: list[Where] = [equal("state", wanted.state)] if wanted.state else []
     if wanted.search.strip():
         text = wanted.search.strip()
         parts.append(any_of(equal("id", text), contains("title", text)))
-    found = await _page(work, all_of(*parts) if parts else EVERYTHING, span)
+    found = await _page(work, all_of(*parts) if parts else EVERYTHING, span, ORDERS[wanted.order])
     return found.items, cursor_text(found.after)
 
 
@@ -112,7 +118,6 @@ def card_of(bundle: ContentBundle) -> BundleCard:
     )
 
 
-async def _page(work: Work, where: Where, span: Span) -> Found[ContentBundle]:
-    order = Order("title")
+async def _page(work: Work, where: Where, span: Span, order: Order = ORDERS["title"]) -> Found[ContentBundle]:
     since = cursor_in(CONTENT_BUNDLES, span.after, order)
     return await work.find(ContentBundle, where, order, limit=span.limit, after=since)

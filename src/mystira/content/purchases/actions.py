@@ -1,7 +1,7 @@
 """What families, payment providers and staff do about purchases; what takes a `work` is one unit of work."""
 
 from mystira.content.bundles.model import ContentBundle
-from mystira.content.bundles.problems import BundleNotFound, KeyReused
+from mystira.content.bundles.problems import BundleNotFound
 from mystira.content.events import ContentChanged
 from mystira.content.purchases.model import (
     ORDERS_MAX,
@@ -22,6 +22,7 @@ from mystira.content.purchases.problems import (
 from mystira.content.purchases.views import owned, receipt
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.work import Work, Works
+from mystira.web.keys import KeyReused
 from mystira.web.versions import refuse_stale
 
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 from litestar import Request, get, post
 from litestar.params import FromPath
 
-from mystira.content.bundles.problems import BundleNotFound, KeyReused
+from mystira.content.bundles.problems import BundleNotFound
 from mystira.content.purchases import views
 from mystira.content.purchases.actions import place_order
 from mystira.content.purchases.ports import Gateway
@@ -23,6 +23,7 @@ from mystira.polyglot.entity import Value
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
 from mystira.web.bodies import Body, BodyInvalid, read_body
+from mystira.web.keys import KeyReused
 from mystira.web.lists import LISTING, PageUnknown, span_asked
 from mystira.web.openapi import describe
 from mystira.web.repeats import REPEATABLE, repeat_key

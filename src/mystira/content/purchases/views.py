@@ -18,6 +18,8 @@ OWNED_PAGE = 1_000
 FIRST = Span()
 NEWEST = Order("ordered_at", descending=True)
 
+PurchaseOrder = Literal["newest", "oldest"]
+ORDERS: dict[PurchaseOrder, Order] = {"newest": NEWEST, "oldest": Order("ordered_at")}
 Claim = Literal["free", "bought", "for_sale", "withdrawn"]
 
 
@@ -67,10 +69,11 @@ class Receipts(Value, frozen=True, kw_only=True):
 
 
 class PurchasesWanted(Value, frozen=True, kw_only=True):
-    """Which purchases staff want to see."""
+    """Which purchases staff want to see, and in which order."""
 
     search: str = ""
     state: PurchaseState | None = None
+    order: PurchaseOrder = "newest"
 
 
 async def owned(work: Work, account_id: str | None) -> Owned:
@@ -116,12 +119,12 @@ async def receipts(work: Work, account_id: str, span: Span = FIRST) -> Receipts:
 
 
 async def every(work: Work, wanted: PurchasesWanted, span: Span = FIRST) -> tuple[tuple[Purchase, ...], str | None]:
-    """Return a page of the purchases that staff look for, the newest first: by the id of whatever they are about."""
+    """Return a page of the purchases that staff look for: by the id of whatever they are about."""
     parts: list[Where] = [equal("state", wanted.state)] if wanted.state else []
     text = wanted.search.strip()
     if text:
         parts.append(any_of(*(equal(field, text) for field in ("id", "account_id", "bundle_id", "payment_ref"))))
-    found = await _page(work, all_of(*parts) if parts else EVERYTHING, span)
+    found = await _page(work, all_of(*parts) if parts else EVERYTHING, span, ORDERS[wanted.order])
     return found.items, cursor_text(found.after)
 
 
@@ -158,6 +161,6 @@ def _claim(scenario_id: str, bundles: Sequence[ContentBundle], has: Owned) -> St
     return StoryClaim(claim="for_sale" if offered else "withdrawn", bundles=offered)
 
 
-async def _page(work: Work, where: Where, span: Span) -> Found[Purchase]:
-    since = cursor_in(PURCHASES, span.after, NEWEST)
-    return await work.find(Purchase, where, NEWEST, limit=span.limit, after=since)
+async def _page(work: Work, where: Where, span: Span, order: Order = NEWEST) -> Found[Purchase]:
+    since = cursor_in(PURCHASES, span.after, order)
+    return await work.find(Purchase, where, order, limit=span.limit, after=since)
