@@ -263,6 +263,22 @@ async def test_a_failed_task_waits_for_its_next_try(relational: RelationalStore)
     assert (await relational.journal.relay_pending(BRIEFS.name)).retrying == 1
 
 
+async def test_what_waits_for_the_relay_is_told_key_by_key_what_failed_first(relational: RelationalStore) -> None:
+    await written(relational, "a", "b", "c", "d")
+    claimed = {task.key.id: task for task in await tasks(relational)}
+    await relational.journal.relay_retry(claimed["c"], "throttled", LATER)
+    await relational.journal.relay_retry(claimed["d"], "too large", None)
+    found = await relational.journal.relay_waiting(BRIEFS.name, 3)
+    assert [(one.key.id, one.attempts, one.error) for one in found] == [
+        ("c", 1, "throttled"),
+        ("a", 0, ""),
+        ("b", 0, ""),
+    ]
+    assert (found[0].next_try_at, found[0].stamp) == (LATER, Stamp(0, 1))
+    assert len(await relational.journal.relay_waiting(BRIEFS.name, 2)) == 2
+    assert await relational.journal.relay_waiting("Others", 3) == []
+
+
 async def test_a_parked_task_waits_until_its_key_is_written_again(relational: RelationalStore) -> None:
     control = await written(relational, "a")
     (task,) = await tasks(relational)

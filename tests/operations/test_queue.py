@@ -6,14 +6,21 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
+from mystira.accounts.actions import complete_account
 from mystira.operations.queue.views import place_text
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind
 from mystira.polyglot.store import Key
+from mystira.run import settle
 from tests.operations.conftest import Desk
+from tests.operations.families import make_families
 
 pytestmark = pytest.mark.anyio
 
+RELAYED = """
+INSERT INTO polyglot.relay_outbox (collection, partition, id, stamp, attempts, last_error, next_try_at) VALUES
+  ('Accounts', 'a', 'a', 1, 0, NULL, NULL), ('Accounts', 'b', 'b', 1, 2, 'throttled', now() + interval '1 minute')
+"""
 SECRET = "mira@example.org"
 
 
@@ -60,6 +67,31 @@ async def test_letters_come_by_filter_and_page_by_page_without_what_they_hold(de
     assert "Changes need the role operator" in page
     (accounts,) = (await desk.client.get("/admin/api/queue")).json()
     assert (accounts["collection"], accounts["parked"]) == ("Accounts", 120)
+
+
+async def test_keys_that_wait_are_told_with_their_attempts_and_their_last_error(desk: Desk) -> None:
+    await desk.sign_in("vera")
+    assert (await desk.client.get("/admin/api/queue/Accounts")).json()["keys"] == []
+    assert (await desk.client.get("/admin/api/queue/Nothing")).status_code == 404
+    await make_families(desk.platform, 3)
+    await desk.sign_in("ada")
+    for _ in range(2):
+        await desk.outcome("start")
+        await settle(desk.platform)
+    await desk.platform.works.run(complete_account, account_id="late", email="late@example.org", email_hash="late")
+    (late,) = (await desk.client.get("/admin/api/queue/Accounts")).json()["keys"]
+    assert (late["key"], late["attempts"]) == (["late", "late"], 0)
+    await settle(desk.platform)
+    assert "No change of it waits" in (await desk.client.get("/admin/queue?collection=Accounts")).text
+    async with desk.platform.relational.connection(writes=True) as connection:
+        await connection.execute(RELAYED)
+        await connection.execute(
+            "UPDATE polyglot.control SET phase = 'DualWritePostgresRead' WHERE collection = 'Accounts'"
+        )
+    told = (await desk.client.get("/admin/api/queue/Accounts")).json()["keys"]
+    assert [(one["key"][1], one["attempts"], one["error"]) for one in told] == [("b", 2, "throttled"), ("a", 0, "")]
+    page = (await desk.client.get("/admin/queue?collection=Accounts")).text
+    assert "Keys of Accounts that wait" in page and "throttled" in page and page.index(">b<") < page.index(">a<")
 
 
 @pytest.mark.parametrize("name, sees", [("vera", False), ("olga", False), ("ada", True)])

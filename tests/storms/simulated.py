@@ -76,6 +76,7 @@ READING = {
     "positions",
     "standing",
     "relay_pending",
+    "relay_waiting",
     "letters",
     "backfill",
     "pending",

@@ -16,7 +16,7 @@ from mystira.polyglot.digest import Digests
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.positions import Move, RangePosition, Stream
-from mystira.polyglot.queues import Backfill, OutboxEvent, Pending, RelayTask, ShadowReport
+from mystira.polyglot.queues import Backfill, OutboxEvent, Pending, RelayTask, ShadowReport, WaitingKey
 from mystira.polyglot.reports import Reports
 from mystira.polyglot.store import Incoming, Key, Record, Store, StoredEvent
 
@@ -244,6 +244,10 @@ class Journal(Protocol):
 
     async def relay_pending(self, name: str) -> Pending:
         """Count the relay tasks of a collection."""
+        ...
+
+    async def relay_waiting(self, name: str, limit: int) -> Sequence[WaitingKey]:
+        """Return the tasks that are not set aside, those that have failed first, then the longest waiting."""
         ...
 
     async def tombstones(self, collection: Collection[Any], limit: int) -> Sequence[Tombstone]:

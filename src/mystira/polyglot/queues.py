@@ -18,6 +18,20 @@ class RelayTask(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
 
 
+class WaitingKey(msgspec.Struct, frozen=True, kw_only=True):
+    """One key whose change waits for the other store; `since` is None where nobody keeps the time.
+
+    `attempts` counts the failed ones, the last with `error`. Without `next_try_at` it is tried in its turn.
+    """
+
+    key: Key
+    stamp: Stamp
+    since: datetime | None = None
+    attempts: int = 0
+    error: str = ""
+    next_try_at: datetime | None = None
+
+
 class OutboxEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One fact waiting to be delivered; `attempts` counts the failed ones."""
 

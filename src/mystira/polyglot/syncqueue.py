@@ -1,6 +1,6 @@
 """What waits between the stores: exact where the outbox counts it, an estimate, marked as such, where the feed does."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.journal import LetterGroup
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.positions import RangePosition, Stream
+from mystira.polyglot.queues import WaitingKey
 from mystira.polyglot.replication import Replication
 
 LOOK_AHEAD = 1_000
@@ -86,6 +87,19 @@ async def lags(r: Replication, collection: Collection[Any]) -> AsyncGenerator[Ra
             at_least=page.has_more,
             seconds=_seconds(position.moved_at, now) if page.items else 0.0,
         )
+
+
+async def waiting_keys(r: Replication, collection: Collection[Any], limit: int) -> Sequence[WaitingKey]:
+    """Return the keys whose changes wait for the other store: those that have failed first, then the oldest."""
+    if (await r.row(collection)).leader is Leader.RELATIONAL:
+        return await r.journal.relay_waiting(collection.name, limit)
+    positions = {p.range_id: p.continuation for p in await r.journal.positions(collection.name, Stream.FOLLOW)}
+    found: list[WaitingKey] = []
+    for range_id in await r.documents.feed_ranges(collection):
+        # A page of the feed fails or comes through whole, so here no key has attempts of its own: those are letters.
+        page = await r.documents.feed(collection, range_id, positions.get(range_id, ""), limit)
+        found += (WaitingKey(key=item.record.key, stamp=item.record.stamp) for item in page.items)
+    return found[:limit]
 
 
 def _seconds(moved_at: datetime | None, now: datetime) -> float:

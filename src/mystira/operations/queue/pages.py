@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 
 from mystira.operations.actions.letters import Letters, filter_of
 from mystira.operations.actions.verbs import VERBS
 from mystira.operations.problems import CollectionUnknown
 from mystira.operations.queue import views
 from mystira.operations.reconciliation.http import asked, replication
+from mystira.operations.reconciliation.views import collection_named
 from mystira.polyglot.journal import LetterKind
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.bodies import Body
@@ -53,6 +55,7 @@ async def queue_page(request: Request[Any, Any, Any]) -> Response[bytes]:
         "operations/queue.html",
         waiting=await views.waiting(r),
         found=await _letters(request, chosen),
+        keys=await views.keys_waiting(r, r.catalog.named(chosen.collection)) if chosen.collection else None,
         chosen=chosen,
         kinds=list(LetterKind),
         collections=sorted(collection.name for collection in r.catalog),
@@ -84,6 +87,16 @@ async def queue(request: Request[Any, Any, Any]) -> tuple[views.Waiting, ...]:
 
 
 @get(
+    f"{ADMIN}/api/queue/{{collection:str}}",
+    opt=allow("viewer") | describe(views.KeysWaiting, refusals=(CollectionUnknown,)),
+)
+async def keys(request: Request[Any, Any, Any], collection: FromPath[str]) -> views.KeysWaiting:
+    """List the keys of a collection whose changes wait for the other store, those that have failed first."""
+    r = replication(request)
+    return await views.keys_waiting(r, collection_named(r, collection))
+
+
+@get(
     f"{ADMIN}/api/letters",
     opt=allow("viewer") | describe(views.LetterPage, query=QUERY, refusals=(CollectionUnknown,)),
 )
@@ -101,4 +114,4 @@ async def _letters(request: Request[Any, Any, Any], chosen: Chosen) -> views.Let
     return await views.letters(replication(request), msgspec.structs.replace(which, after=after))
 
 
-HANDLERS = (queue_page, letter_page, queue, letters)
+HANDLERS = (queue_page, letter_page, queue, keys, letters)

@@ -10,9 +10,10 @@ from mystira.polyglot.differences import shown
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import ENVELOPE
 from mystira.polyglot.journal import DeadLetter, LetterFilter, LetterKind, LetterPlace, place_of
+from mystira.polyglot.queues import WaitingKey
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, StoreError
-from mystira.polyglot.syncqueue import SyncQueue, letters_of, sync_queue
+from mystira.polyglot.syncqueue import SyncQueue, letters_of, sync_queue, waiting_keys
 
 PAGE = 50
 
@@ -67,6 +68,24 @@ async def waiting(r: Replication) -> tuple[Waiting, ...]:
                 trouble = str(error)
             found.append(Waiting(collection=name, queue=queue, trouble=trouble, **letters._asdict()))
     return tuple(found)
+
+
+class KeysWaiting(msgspec.Struct, frozen=True, kw_only=True):
+    """Which keys of one collection wait, at most a page of them; `trouble` says why that could not be told."""
+
+    collection: str
+    keys: Sequence[WaitingKey] = ()
+    trouble: str = ""
+
+
+async def keys_waiting(r: Replication, collection: Collection[Any]) -> KeysWaiting:
+    """Return the keys whose changes wait for the other store; none where nothing is copied."""
+    if not (await r.row(collection)).copying:
+        return KeysWaiting(collection=collection.name)
+    try:
+        return KeysWaiting(collection=collection.name, keys=await waiting_keys(r, collection, PAGE))
+    except StoreError as error:
+        return KeysWaiting(collection=collection.name, trouble=str(error))
 
 
 async def letters(r: Replication, which: LetterFilter) -> LetterPage:

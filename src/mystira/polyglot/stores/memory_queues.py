@@ -25,6 +25,7 @@ from mystira.polyglot.journal import (
     place_of,
 )
 from mystira.polyglot.positions import Move, RangePosition, Stream
+from mystira.polyglot.queues import WaitingKey
 from mystira.polyglot.store import Conflict, Key, StoredEvent
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class Waiting(Generic[T]):
         self.next_try_at: datetime | None = None
         self.claimed_until: datetime | None = None
         self.parked = False
+        self.error = ""
 
     def is_due(self, now: datetime, *, leased: bool = False) -> bool:
         """Tell whether somebody may take it now; or, `leased`, although somebody else has."""
@@ -171,6 +173,7 @@ class MemoryQueues:
             return
         if waiting.task.stamp == task.stamp:
             waiting.failed(next_try_at)
+            waiting.error = error
         else:
             # What failed was the stamp that was claimed; a newer one has not failed yet.
             waiting.claimed_until = None
@@ -179,6 +182,20 @@ class MemoryQueues:
         """Count the relay tasks of a collection."""
         return _pending([waiting for (of, _), waiting in self.relay.items() if of == name])
 
+    async def relay_waiting(self, name: str, limit: int) -> Sequence[WaitingKey]:
+        """Return the tasks that are not set aside, those that have failed first, then the longest waiting."""
+        mine = [one for (of, _), one in self.relay.items() if of == name and not one.parked]
+        return [
+            WaitingKey(
+                key=one.task.key,
+                stamp=one.task.stamp,
+                attempts=one.attempts,
+                error=one.error,
+                next_try_at=one.next_try_at,
+            )
+            for one in sorted(mine, key=lambda one: one.attempts == 0)[:limit]
+        ]
+
     def enqueue(self, name: str, key: Key, stamp: Stamp) -> None:
         """Tell the relay that the documents lack a row's version."""
         waiting = self.relay.get((name, key))
@@ -186,7 +203,7 @@ class MemoryQueues:
             self.relay[name, key] = Waiting(RelayTask(collection=name, key=key, stamp=stamp))
             return
         waiting.task = msgspec.structs.replace(waiting.task, stamp=max(stamp, waiting.task.stamp))
-        waiting.attempts, waiting.parked, waiting.next_try_at = 0, False, None
+        waiting.attempts, waiting.parked, waiting.next_try_at, waiting.error = 0, False, None, ""
 
     async def letters(self, which: LetterFilter) -> Sequence[DeadLetter]:
         """Return dead letters, the oldest first unless the filter says otherwise."""

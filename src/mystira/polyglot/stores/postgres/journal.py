@@ -21,6 +21,7 @@ from mystira.polyglot.journal import (
 )
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.positions import Move, RangePosition, Stream
+from mystira.polyglot.queues import WaitingKey
 from mystira.polyglot.store import Incoming, Key, Record
 from mystira.polyglot.stores.postgres import backfills, controls, letters, oldrows, outbox, positions, relay, tombstones
 from mystira.polyglot.stores.postgres.connections import Connections
@@ -154,6 +155,10 @@ class PostgresJournal:
     async def relay_pending(self, name: str) -> Pending:
         """Count the relay tasks of a collection."""
         return await relay.pending(self._connections, name)
+
+    async def relay_waiting(self, name: str, limit: int) -> Sequence[WaitingKey]:
+        """Return the tasks that are not set aside, those that have failed first, then the longest waiting."""
+        return await relay.waiting(self._connections, name, limit)
 
     async def tombstones(self, collection: Collection[Any], limit: int) -> Sequence[Tombstone]:
         """Return the tombstones among the rows."""

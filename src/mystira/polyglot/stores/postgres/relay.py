@@ -7,6 +7,7 @@ from typing import Any
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import Pending, RelayTask
 from mystira.polyglot.phases import Phase
+from mystira.polyglot.queues import WaitingKey
 from mystira.polyglot.store import Key
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.query import quoted
@@ -52,6 +53,11 @@ _PENDING = """
 SELECT count(*) FILTER (WHERE parked_at IS NULL), count(*) FILTER (WHERE parked_at IS NULL AND attempts > 0),
   count(*) FILTER (WHERE parked_at IS NOT NULL), min(enqueued_at) FILTER (WHERE parked_at IS NULL)
 FROM polyglot.relay_outbox WHERE collection = $1
+"""
+
+_WAITING = """
+SELECT partition, id, stamp, enqueued_at, attempts, coalesce(last_error, ''), next_try_at FROM polyglot.relay_outbox
+WHERE collection = $1 AND parked_at IS NULL ORDER BY attempts = 0, enqueued_at, partition, id LIMIT $2
 """
 
 _ENQUEUE = """
@@ -112,6 +118,23 @@ async def pending(connections: Connections, name: str) -> Pending:
     async with connections.connection() as connection:
         waiting, retrying, parked, oldest_at = await connection.fetchrow(_PENDING, name)
     return Pending(waiting=waiting, retrying=retrying, parked=parked, oldest_at=oldest_at)
+
+
+async def waiting(connections: Connections, name: str, limit: int) -> list[WaitingKey]:
+    """Return the tasks that are not set aside, those that have failed first, then the longest waiting."""
+    async with connections.connection() as connection:
+        found = await connection.fetch(_WAITING, name, limit)
+    return [
+        WaitingKey(
+            key=Key(partition, id),
+            stamp=Stamp.unpack(stamp),
+            since=since,
+            attempts=attempts,
+            error=error,
+            next_try_at=next_try_at,
+        )
+        for partition, id, stamp, since, attempts, error, next_try_at in found
+    ]
 
 
 async def refill(connections: Connections, rows: Rows, n: int) -> None:
