@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 
 from demo.script import Wanted, perform
@@ -25,6 +26,9 @@ def main() -> None:
         players=50 if is_long else 12,
         killed=("worker", "app") if is_long else ("worker",),
     )
+    # A closed terminal and a time limit end it as Ctrl-C does: no service must stay behind.
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         is_good = asyncio.run(perform(wanted))
     except KeyboardInterrupt:

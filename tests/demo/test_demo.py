@@ -1,8 +1,10 @@
 """The demonstration in its short form: it must come out well, and its checker must be able to say that it did not."""
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from demo.players import Answer, Kept, Player, Taken, percentiles
@@ -33,6 +35,39 @@ def test_a_wrong_length_is_told_in_one_sentence() -> None:
         command, cwd=ROOT, env=os.environ | {"DEMO_S": "soon"}, capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_whatever_ends_it_early_leaves_no_process_behind(how: signal.Signals, tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "demo"],
+        cwd=ROOT,
+        env=os.environ | {"DEMO_S": "20", "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert demo.stdout is not None
+    assert any("Watch the move" in line for line in demo.stdout)
+    assert left_behind(tmp_path)
+    demo.send_signal(how)
+    demo.stdout.read()
+    assert demo.wait() == 130
+    assert left_behind(tmp_path) == []
+
+
+def left_behind(folder: Path) -> list[int]:
+    """The pids of services that work in this folder."""
+    found = []
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                held = (process / "environ").read_bytes()
+            except OSError:
+                continue
+            if f"MYSTIRA_DATA={folder}/".encode() in held:
+                found.append(int(process.name))
+    return found
 
 
 class Forgetful(Player):
