@@ -15,7 +15,7 @@ from mystira.accounts.actions import add_profile
 from mystira.adopting import chosen, collections_of
 from mystira.content.actions import import_checked
 from mystira.content.bundles.manifests.commands import Packed, export_bundle
-from mystira.content.commands import SAMPLE_CONTENT, Imported, export_files, import_files, import_folder
+from mystira.content.commands import SAMPLE_CONTENT, Imported, export_files, import_files, import_folder, import_media
 from mystira.content.media.ports import MediaShelf, MediaStore
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
@@ -199,6 +199,7 @@ async def serve(settings: Settings, report: Report, services: Sequence[str] = ()
                 serving = asyncio.create_task(server.serve_on(taken))
                 stopping = asyncio.create_task(stop.wait())
                 await server.ready(serving)
+                bringing = asyncio.create_task(_sample_media(running, report)) if "app" in chosen else None
                 if "app" in chosen and settings.demo and not settings.is_private:
                     report("Everybody who reaches this address can read the demo's mail. MYSTIRA_DEMO=0 ends that.")
                 told = f" with {' and '.join(chosen)}" if services else ""
@@ -208,9 +209,20 @@ async def serve(settings: Settings, report: Report, services: Sequence[str] = ()
                 server.stop()
                 stopping.cancel()
                 await serving
+                if bringing is not None:
+                    bringing.cancel()
+                    await asyncio.gather(bringing, return_exceptions=True)
     finally:
         taken.close()
     report("Everything is stopped.")
+
+
+async def _sample_media(running: Platform, report: Report) -> None:
+    """Bring what the sample stories show, while they can be played already; the next start goes on where this ends."""
+    try:
+        await import_media(running.works, running.media, SAMPLE_CONTENT / "media", report)
+    except StoreError as error:
+        report(f"The pictures of the sample stories wait for the next start: {error}")
 
 
 def _doors(platform: Platform, services: Sequence[str]) -> "list[Doors]":

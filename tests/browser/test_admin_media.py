@@ -30,7 +30,7 @@ def test_the_library_is_filled_refuses_forgets_nothing_typed_and_empties_again(
     try:
         add_admin(tmp_path / "data")
         page, said = sign_in(browser, running.address)
-        see(page, f"{running.address}{LIBRARY}", "media-empty", "The library is empty")
+        see(page, f"{running.address}{LIBRARY}?search=nothing+like+that", "media-empty", "Nothing fits")
         files = [picture("quay.png", "teal"), picture("harbour.png", "plum")]
         add(page, [*files, {"name": "bad.svg", "mimeType": "image/svg+xml", "buffer": SCRIPT}])
         outcomes = page.locator(".outcome")

@@ -11,6 +11,8 @@ from mystira.content import views
 from mystira.content.actions import WORDS, Definition, check_scenario, import_checked
 from mystira.content.bundles.model import BundleDetails
 from mystira.content.desk.commands import add_definitions
+from mystira.content.media.model.asset import MediaAsset, Told, type_of
+from mystira.content.media.ports import MediaShelf
 from mystira.content.scenarios.actions import scenario_of
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
 from mystira.content.scenarios.model.examining import EXAMINE, context
@@ -45,7 +47,7 @@ class Imported(NamedTuple):
 async def check_apart(paths: Sequence[Path], *, add_vocabulary: bool = False) -> list[Checked]:
     """Check strangers' files against the vocabulary that comes with the program; no store is opened."""
     vocabulary = vocabulary_of(read_vocabulary(SAMPLE_CONTENT / "vocabulary"))
-    told = context(vocabulary, add_vocabulary=add_vocabulary, media=views.program_media_ids())
+    told = context(vocabulary, add_vocabulary=add_vocabulary, media=_known_media())
     async with open_readers(EXAMINE) as readers:
         return await check_files(readers, paths, told)
 
@@ -72,6 +74,23 @@ async def import_files(
         scenarios = await asyncio.gather(*(_imported(works, checked, publish=publish) for _, checked in pairs))
         results += [Imported(*pair, scenario) for pair, scenario in zip(pairs, scenarios, strict=True)]
     return results
+
+
+async def import_media(works: Works, shelf: MediaShelf, folder: Path, report: Callable[[str], None]) -> None:
+    """Bring a folder's pictures and sounds into the library as everybody's are; what is or was there stays so."""
+    # Like the bundles below: what cleans files is loaded only by those who have files.
+    from mystira.content.media.actions.uploading import Incoming, take_one
+
+    for row in _rows(folder / "media.yaml"):
+        media_type = type_of(row["file"])
+        assert media_type is not None, f"{row['file']} is no picture, sound or film"
+        if await works.open().get(MediaAsset, row["file"], media_type) is not None:
+            continue
+        told = Told(title=row["title"], alt_text=row["alt_text"], is_open=media_type == "audio")
+        asked = Incoming(path=folder / row["file"], name=row["file"], by="mystira", why="sample stories", told=told)
+        outcome = await take_one(works, shelf, asked)
+        if outcome.state == "refused":
+            report(f"{row['file']} of the sample stories was not taken: {outcome.message}")
 
 
 async def import_folder(works: Works, folder: Path, report: Callable[[str], None]) -> None:
@@ -128,7 +147,12 @@ async def _stories(works: Works, ids: Sequence[str]) -> AsyncIterator[Scenario]:
 
 def check_own_file(path: Path, vocabulary: Vocabulary) -> Checked:
     """Check a file that comes with the program, in this process; strangers' files are never read like this."""
-    return check(read(path.read_bytes()), vocabulary, media=views.program_media_ids())
+    return check(read(path.read_bytes()), vocabulary, media=_known_media())
+
+
+def _known_media() -> frozenset[str]:
+    """Return the ids of what comes with the program, and with its sample stories."""
+    return views.program_media_ids() | {row["file"] for row in _rows(SAMPLE_CONTENT / "media" / "media.yaml")}
 
 
 def shown_lines(path: Path) -> list[str]:
