@@ -9,7 +9,7 @@ import msgspec
 from cyclopts import App, Parameter, validators
 
 from mystira.settings import read_settings
-from mystira.terminal import print_json, say, say_apart
+from mystira.terminal import print_json, say, say_apart, whoever
 
 if TYPE_CHECKING:
     from mystira.content.scenarios.model.checking import Checked
@@ -154,13 +154,18 @@ def import_(
     *files: Path,
     publish: Annotated[bool, Parameter(negative="", help="Let players see the stories at once.")] = False,
     add_vocabulary: Annotated[bool, Parameter(negative="", help="Add words the vocabulary lacks.")] = False,
+    by: Annotated[str, Parameter(help="Who imports, for the audit; without it the user of this terminal.")] = "",
+    why: Annotated[str, Parameter(help="Why, for the audit.")] = "",
     json: AsJson = False,
 ) -> None:
     """Import story files; a file with errors is refused whole, the others are imported. Exit code 1 on errors."""
     from mystira.run import importing
 
     _need_files(files)
-    results = asyncio.run(importing(read_settings(), files, say_apart, publish=publish, add_vocabulary=add_vocabulary))
+    doing = importing(
+        read_settings(), files, say_apart, publish=publish, add_vocabulary=add_vocabulary, by=by or whoever(), why=why
+    )
+    results = asyncio.run(doing)
     if json:
         print_json([_row(path, checked.findings, scenario) for path, checked, scenario in results])
     else:

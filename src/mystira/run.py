@@ -17,6 +17,7 @@ from mystira.content.actions import import_checked
 from mystira.content.bundles.manifests.commands import Packed, export_bundle
 from mystira.content.commands import SAMPLE_CONTENT, Imported, export_files, import_files, import_folder, import_media
 from mystira.content.media.ports import MediaShelf, MediaStore
+from mystira.content.scenarios.actions import Asked
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
 from mystira.content.validation.views import Wrong, everything
@@ -271,13 +272,14 @@ async def inspecting(
 
 
 async def importing(
-    settings: Settings, files: Sequence[Path], report: Report, *, publish: bool, add_vocabulary: bool
+    settings: Settings, files: Sequence[Path], report: Report, *, publish: bool, add_vocabulary: bool, by: str, why: str
 ) -> list[Imported]:
     """Import files into the platform's stores, whether it is running or not."""
     async with platform(settings, report) as opened:
         await import_folder(opened.works, SAMPLE_CONTENT, report)
+        asked = Asked(by=by, why=why or "imported at a terminal")
         results = await import_files(
-            opened.works, opened.readers, files, publish=publish, add_vocabulary=add_vocabulary
+            opened.works, opened.readers, files, publish=publish, add_vocabulary=add_vocabulary, asked=asked
         )
         await settle(opened)
     return results

@@ -1,7 +1,6 @@
 """`mystira content media`: pictures, sounds and films brought from the command line: files, folders and ZIPs."""
 
 import asyncio
-import getpass
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from mystira.content.media.actions.uploading import Incoming, Outcome, take_in
 from mystira.run import platform
 from mystira.services.worker import settle
 from mystira.settings import read_settings
-from mystira.terminal import print_json, say, say_apart
+from mystira.terminal import print_json, say, say_apart, whoever
 
 FAILED = 1
 
@@ -47,7 +46,7 @@ def add(
 
 async def _add(files: Sequence[Path], replace: bool, why: str) -> list[Outcome]:
     found: list[Outcome] = []
-    by = f"{getpass.getuser()} (command line)"
+    by = f"{whoever()} (command line)"
     async with platform(read_settings(), say_apart) as opened:
         for path in _every(files):
             if not path.is_file():

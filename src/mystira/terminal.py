@@ -1,6 +1,8 @@
 """How commands speak with the person, or the script, at the terminal: results aside from remarks, questions, JSON."""
 
 import asyncio
+import os
+import pwd
 import sys
 from typing import Any
 
@@ -47,3 +49,11 @@ async def agrees(question: str) -> bool:
         return (await answer).strip().lower() == "yes"
     finally:
         loop.remove_reader(sys.stdin.fileno())
+
+
+def whoever() -> str:
+    """Return the name of whoever sits at this terminal, for the audit."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"

@@ -13,7 +13,7 @@ from mystira.content.bundles.model import BundleDetails
 from mystira.content.desk.commands import add_definitions
 from mystira.content.media.model.asset import MediaAsset, Told, type_of
 from mystira.content.media.ports import MediaShelf
-from mystira.content.scenarios.actions import scenario_of
+from mystira.content.scenarios.actions import BY_PROGRAM, Asked, scenario_of
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
 from mystira.content.scenarios.model.examining import EXAMINE, context
 from mystira.content.scenarios.model.scenario import Scenario, story_id
@@ -58,7 +58,13 @@ async def check_files(readers: Readers, paths: Sequence[Path], told: bytes) -> l
 
 
 async def import_files(
-    works: Works, readers: Readers, paths: Sequence[Path], *, publish: bool, add_vocabulary: bool
+    works: Works,
+    readers: Readers,
+    paths: Sequence[Path],
+    *,
+    publish: bool,
+    add_vocabulary: bool,
+    asked: Asked = BY_PROGRAM,
 ) -> list[Imported]:
     """Import strangers' files; one with errors is refused whole, the others are imported."""
     results: list[Imported] = []
@@ -71,7 +77,9 @@ async def import_files(
             told = context(vocabulary, add_vocabulary=add_vocabulary, media=await views.media_ids(works.open()))
         checks = await check_files(readers, some, told)
         pairs = [(path, _apart_from_others(path, checked, stories)) for path, checked in zip(some, checks, strict=True)]
-        scenarios = await asyncio.gather(*(_imported(works, checked, publish=publish) for _, checked in pairs))
+        scenarios = await asyncio.gather(
+            *(_imported(works, checked, publish=publish, asked=asked) for _, checked in pairs)
+        )
         results += [Imported(*pair, scenario) for pair, scenario in zip(pairs, scenarios, strict=True)]
     return results
 
@@ -188,8 +196,8 @@ def _apart_from_others(path: Path, checked: Checked, stories: dict[str, Path]) -
     return unreadable(Unreadable("same_title", message))
 
 
-async def _imported(works: Works, checked: Checked, *, publish: bool) -> Scenario | None:
-    return None if checked.content is None else await import_checked(works, checked, publish=publish)
+async def _imported(works: Works, checked: Checked, *, publish: bool, asked: Asked) -> Scenario | None:
+    return None if checked.content is None else await import_checked(works, checked, publish=publish, asked=asked)
 
 
 def vocabulary_of(definitions: Sequence[Definition]) -> Vocabulary:

@@ -2,8 +2,6 @@
 
 import asyncio
 import difflib
-import os
-import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -21,7 +19,7 @@ from mystira.polyglot.replication import Replication
 from mystira.run import platform, working
 from mystira.services.platform import Platform
 from mystira.settings import Settings, read_settings
-from mystira.terminal import say_apart
+from mystira.terminal import say_apart, whoever
 
 T = TypeVar("T")
 
@@ -126,11 +124,4 @@ def _refuse_nothing(settings: Settings) -> None:
 
 def _by(asked: Reading) -> By:
     given = asked.actor if isinstance(asked, Asked) else ""
-    return By(actor=given or _user(), why=asked.why if isinstance(asked, Asked) else "")
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
+    return By(actor=given or whoever(), why=asked.why if isinstance(asked, Asked) else "")

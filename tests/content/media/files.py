@@ -109,3 +109,35 @@ def webm(doctype: bytes = b"webm", seconds: int = 4) -> bytes:
     tracks = element(0x1654AE6B, element(0xAE, video, element(0x536E, CANARY)))
     rest = element(0x1254C367, CANARY) + element(0x1941A469, CANARY) + element(0x1F43B675, b"m" * 500)
     return element(0x1A45DFA3, element(0x4282, doctype)) + element(0x18538067, info, tracks, rest)
+
+
+def ogg(codec: str = "opus", seconds: int = 2, stray: bytes = b"") -> bytes:
+    """A sound in OGG with a comment about it, another stream beside it, and whatever comes behind its end."""
+    head, comment = {
+        "opus": (b"OpusHead\x01\x01\0\0" + struct.pack("<IhB", 48_000, 0, 0), b"OpusTags"),
+        "vorbis": (b"\x01vorbis" + struct.pack("<IBIiiiBB", 0, 1, 48_000, 0, 64_000, 0, 0xB8, 1), b"\x03vorbis"),
+    }[codec]
+    comment += struct.pack("<I", 4) + b"test" + struct.pack("<II", 1, 6 + len(CANARY)) + b"TITLE=" + CANARY + b"\x01"
+    setup = [b"\x05vorbis" + bytes(40)] if codec == "vorbis" else []
+    packets = [comment, *setup, *(bytes([number]) * 60 for number in range(10))]
+    pages = [_page(7, 0, head, flags=2)]
+    pages += [_page(9, 0, b"OpusHead" + CANARY, flags=2)] if stray else []
+    for number, packet in enumerate(packets, 1):
+        is_last = number == len(packets)
+        pages.append(_page(7, number, packet, at=48_000 * seconds if is_last else 0, flags=4 if is_last else 0))
+    return b"".join(pages) + stray
+
+
+def _page(stream: int, number: int, packet: bytes, at: int = 0, flags: int = 0) -> bytes:
+    lacing = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
+    head = struct.pack("<4sBBqIII", b"OggS", 0, flags, at, stream, number, 0) + bytes([len(lacing)]) + lacing
+    return head[:22] + struct.pack("<I", _ogg_sum(head + packet)) + head[26:] + packet
+
+
+def _ogg_sum(data: bytes) -> int:
+    sum = 0
+    for byte in data:
+        sum ^= byte << 24
+        for _ in range(8):
+            sum = (sum << 1 ^ (0x04C11DB7 if sum & 0x80000000 else 0)) & 0xFFFFFFFF
+    return sum

@@ -15,7 +15,7 @@ from PIL import Image
 from mystira.mediafiles.cleaning import clean
 from mystira.mediafiles.forms import Cleaned, MediaLimits, Task
 from mystira.textfiles.reading import Refused
-from tests.content.media.files import CANARY, mp3, mp4, picture, wav, webm, with_exif
+from tests.content.media.files import CANARY, mp3, mp4, ogg, picture, wav, webm, with_exif
 from tests.content.test_zips import packed
 
 ROOT = Path(__file__).parents[3]
@@ -47,6 +47,9 @@ GOOD: dict[str, tuple[Callable[[], bytes], str]] = {
     "a.gif": (lambda: picture((40, 120), "GIF", comment=CANARY) + CANARY, "image/webp"),
     "a.mp3": (mp3, "audio/mpeg"),
     "a.wav": (wav, "audio/wav"),
+    "a.ogg": (lambda: ogg("vorbis"), "audio/ogg"),
+    "a.opus": (ogg, "audio/ogg"),
+    "a.oga": (lambda: ogg(stray=b"MZ" + CANARY), "audio/ogg"),
     "a.m4a": (lambda: mp4(b"M4A "), "audio/mp4"),
     "a.mp4": (mp4, "video/mp4"),
     "a.webm": (webm, "video/webm"),
@@ -69,7 +72,7 @@ def test_no_byte_of_metadata_is_kept(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_cleaned_twice_stays_as_it_is(tmp_path: Path) -> None:
-    for name in ("a.mp3", "a.wav", "a.mp4", "a.webm"):
+    for name in ("a.mp3", "a.wav", "a.ogg", "a.opus", "a.mp4", "a.webm"):
         first = cleaned(tmp_path, name, GOOD[name][0]())
         assert cleaned(tmp_path, name, (tmp_path / "clean").read_bytes()).hash == first.hash, name
 
@@ -107,6 +110,8 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "cut WAV": ("a.wav", lambda: wav()[:-5_000], "damaged_sound"),
     "only a tag": ("a.mp3", lambda: b"ID3\x03\x00\x00\x00\x00\x00\x00" + b"<script>" * 9, "damaged_sound"),
     "mostly something else": ("a.mp3", lambda: mp3(junk=b"<script>" * 20_000), "damaged_sound"),
+    "cut OGG": ("a.ogg", lambda: ogg()[:-30], "damaged_sound"),
+    "OGG without its comments": ("a.ogg", lambda: ogg("vorbis")[:200], "damaged_sound"),
     "OGG of nothing": ("a.ogg", lambda: b"OggS" + bytes(100), "unknown_codec"),
     "nothing": ("a.png", lambda: b"", "unknown_type"),
     "iPhone": ("a.heic", lambda: b"\0\0\0\x18ftypheic" + bytes(50), "phone_picture"),

@@ -4,11 +4,13 @@ from mystira.content.bundles.model import ContentBundle
 from mystira.content.desk.model.kinds import KINDS, Kind
 from mystira.content.desk.views import missing_media
 from mystira.content.events import ContentChanged
-from mystira.content.media.actions.assets import note_use, open_medium
+from mystira.content.media.actions.assets import close_medium, note_use, open_medium, users_of
+from mystira.content.media.model.asset import MediaUse
 from mystira.content.media.model.naming import for_everybody, media_of, uploaded
 from mystira.content.scenarios.events import ScenarioPublished
 from mystira.content.scenarios.model.scenario import Scenario, ScenarioVersion, version_id
 from mystira.polyglot.reaction import Handling, Reaction
+from mystira.polyglot.work import Work
 
 SCENARIO, BUNDLE = "scenario", "bundle"
 
@@ -33,6 +35,7 @@ async def note_changed(handling: Handling, event: ContentChanged) -> None:
     """
     if event.what == SCENARIO:
         await _note_story(handling, event.content_id)
+        await _close_story(handling, event.content_id)
     elif event.what == BUNDLE:
         await _note_bundle(handling, event.content_id)
     elif event.what in KINDS:
@@ -57,6 +60,35 @@ async def _note_definition(handling: Handling, kind: Kind, content_id: str) -> N
     await handling.works.run(note_use, what=kind.noun, content_id=content_id, title=title, media_ids=media_ids)
     for media_id in media_ids:
         await handling.works.run(open_medium, media_id=media_id)
+
+
+async def _close_story(handling: Handling, scenario_id: str) -> None:
+    """Close what an archived story has opened, unless something else that players see shows it as well."""
+    work = handling.works.open()
+    scenario = await work.get(Scenario, scenario_id)
+    if scenario is None or scenario.state != "archived":
+        return
+    for media_id in await _opened_by(work, scenario):
+        seen = [await _is_seen(work, use, media_id) for use in await users_of(work, media_id)]
+        if not any(seen):
+            await handling.works.run(close_medium, media_id=media_id)
+
+
+async def _is_seen(work: Work, use: MediaUse, media_id: str) -> bool:
+    """Tell whether something shows a medium to everybody: a definition always does."""
+    if use.what == SCENARIO:
+        scenario = await work.get(Scenario, use.content_id)
+        is_published = scenario is not None and scenario.state == "published"
+        return scenario is not None and is_published and media_id in await _opened_by(work, scenario)
+    if use.what == BUNDLE:
+        bundle = await work.get(ContentBundle, use.content_id)
+        return bundle is not None and bundle.state == "published"
+    return True
+
+
+async def _opened_by(work: Work, scenario: Scenario) -> list[str]:
+    version = await work.get(ScenarioVersion, version_id(scenario.id, scenario.latest_version), scenario.id)
+    return [] if version is None else for_everybody(version.content)
 
 
 async def _note_story(handling: Handling, scenario_id: str) -> None:

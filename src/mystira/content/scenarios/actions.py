@@ -14,7 +14,14 @@ from mystira.content.scenarios.model.life import (
     returned,
     submitted,
 )
-from mystira.content.scenarios.model.scenario import Scenario, ScenarioContent, ScenarioVersion, version_id, version_of
+from mystira.content.scenarios.model.scenario import (
+    Scenario,
+    ScenarioContent,
+    ScenarioVersion,
+    shown,
+    version_id,
+    version_of,
+)
 from mystira.content.scenarios.model.writing import document
 from mystira.content.scenarios.problems import (
     ScenarioExists,
@@ -142,6 +149,17 @@ async def point_to_version(work: Work, *, scenario_id: str, number: int, asked: 
     if scenario != before:
         work.save(scenario, *told, *asked.told(scenario_id, f"published as version {number}"))
     return scenario
+
+
+async def tell_what_is_shown(work: Work, *, scenario_id: str) -> bool:
+    """Note what the library searches of a story that was published before that was noted; tell whether it was one."""
+    scenario = await scenario_of(work, scenario_id)
+    version = await work.get(ScenarioVersion, version_id(scenario_id, scenario.latest_version), scenario_id)
+    if scenario.words or version is None:
+        return False
+    facts: dict[str, Any] = shown(version.content)
+    work.save(scenario.evolve(**facts))
+    return True
 
 
 async def scenario_of(work: Work, scenario_id: str) -> Scenario:

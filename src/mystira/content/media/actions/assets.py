@@ -84,6 +84,14 @@ async def open_medium(work: Work, *, media_id: str) -> None:
         work.save(asset.evolve(is_open=True, edition=asset.edition + 1))
 
 
+async def close_medium(work: Work, *, media_id: str) -> None:
+    """Let only those fetch a medium who are shown its signed address; what is closed already stays as it is."""
+    media_type = type_of(media_id)
+    asset = None if media_type is None else await work.get(MediaAsset, media_id, media_type)
+    if asset is not None and asset.is_open:
+        work.save(asset.evolve(is_open=False, edition=asset.edition + 1))
+
+
 async def note_access(work: Work, *, media_id: str) -> None:
     """Note that somebody looked at it today, once a day."""
     asset = await medium(work, media_id)

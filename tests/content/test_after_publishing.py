@@ -1,0 +1,85 @@
+"""What publishing and archiving bring: who may fetch a story's media, what the audit says, what the library finds."""
+
+from pathlib import Path
+
+import pytest
+
+from mystira.content.commands import import_files
+from mystira.content.library.views import Sought, library
+from mystira.content.media.actions.assets import medium
+from mystira.content.scenarios.actions import Asked, archive, publish
+from mystira.content.scenarios.jobs import complete_old_stories
+from mystira.content.scenarios.model.scenario import Scenario
+from mystira.operations.model import Command
+from mystira.polyglot.query import equal
+from mystira.polyglot.work import Work
+from mystira.services.worker import settle
+from tests.content.media.files import picture
+from tests.content.media.test_library import send
+from tests.content.test_checking import GOOD
+from tests.operations.conftest import Desk
+
+pytestmark = pytest.mark.anyio
+
+BY_ADA = Asked(by="ada (terminal)", why="the first of them")
+
+
+async def brought(desk: Desk, folder: Path, *titles: str) -> None:
+    """Publish stories that share a cover; the first one's hero has a face besides."""
+    for number, title in enumerate(titles):
+        text = GOOD.replace("A small story", title).replace("characters:", "image: cover.png\ncharacters:")
+        if not number:
+            text = text.replace("name: Kim\n", "name: Kim\n    image: kim.png\n")
+        (folder / f"{number}.yaml").write_text(text)
+    paths = sorted(folder.glob("*.yaml"))
+    options = {"publish": True, "add_vocabulary": True, "asked": BY_ADA}
+    results = await import_files(desk.platform.works, desk.platform.readers, paths, **options)
+    assert all(one.scenario is not None for one in results), results
+    await settle(desk.platform)
+
+
+async def opened(desk: Desk) -> list[bool]:
+    work = desk.platform.works.open()
+    return [(await medium(work, media_id)).is_open for media_id in ("cover.png", "kim.png")]
+
+
+async def test_media_of_an_archived_story_are_closed_unless_another_one_shows_them(
+    authors: Desk, tmp_path: Path
+) -> None:
+    works = authors.platform.works
+    await send(authors, ("cover.png", picture()), ("kim.png", picture((30, 30))))
+    assert await opened(authors) == [False, False]
+    await brought(authors, tmp_path, "The first", "The second")
+    assert await opened(authors) == [True, True]
+    for scenario_id, left in (("the-first", [True, False]), ("the-second", [False, False])):
+        await archive(works, scenario_id=scenario_id, asked=BY_ADA)
+        await settle(authors.platform)
+        assert await opened(authors) == left, scenario_id
+    await publish(works, scenario_id="the-first", asked=BY_ADA)
+    await settle(authors.platform)
+    assert await opened(authors) == [True, True]
+
+
+async def test_what_is_imported_at_a_terminal_is_in_the_audit(authors: Desk, tmp_path: Path) -> None:
+    await brought(authors, tmp_path, "The first")
+    kept = (await authors.platform.works.open().find(Command, equal("collection", "scenario"))).items
+    told = [(one.verb, one.who, one.why) for one in kept if one.arguments == {"id": "the-first"}]
+    assert sorted(told) == [("created", BY_ADA.by, BY_ADA.why), ("published as version 1", BY_ADA.by, BY_ADA.why)]
+
+
+async def test_a_story_of_an_older_release_is_found_by_its_words(authors: Desk, tmp_path: Path) -> None:
+    works = authors.platform.works
+    await brought(authors, tmp_path, "The first")
+
+    async def forget(work: Work) -> None:
+        scenario = await work.get(Scenario, "the-first")
+        assert scenario is not None
+        work.save(scenario.evolve(words="", core_axes=(), session_length=None))
+
+    async def found(sought: Sought) -> list[str]:
+        return [one.story.id for one in (await library(works.open(), sought, None)).items]
+
+    await works.run(forget)
+    assert await found(Sought(words="two doors ending")) == []
+    assert (await complete_old_stories(works), await complete_old_stories(works)) == (1, 0)
+    assert await found(Sought(words="two doors ending", axis="courage")) == ["the-first"]
