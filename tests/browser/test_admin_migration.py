@@ -111,6 +111,8 @@ def test_a_copy_that_nobody_follows_is_lagging_and_being_filled_says_how_far_it_
     sql(data, BEHIND)
     see(page, board, "migration-lagging", "lagging")
     see(page, f"{board}/Accounts", "migration-collection-lagging", "See what holds the follower or the relay up")
+    see(page, f"{desk.address}/admin/queue?collection=Accounts", "queue-keys", "Keys of Accounts that wait")
+    expect(page.get_by_role("region", name="Keys that wait")).to_contain_text("sample-family")
     # Nobody carries out what is asked for now, and the board says what waits.
     page.goto(f"{board}/GameSessions")
     page.get_by_role("link", name="Fill or keep the copy").click()
