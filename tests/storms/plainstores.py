@@ -38,8 +38,8 @@ class PlainDocuments(MemoryDocuments):
         self.on_committing: Callable[[], None] = lambda: None
         self.broken: list[str] = []
         self._newest: dict[str, int] = {}
-        self._looked_at: dict[str, tuple[int, int]] = {}
-        self._is_ahead: dict[str, bool] = {}
+        self._looked_at = (-1, -1)
+        self._ahead = (False, False)
 
     def record(self, collection: Collection[Any], document: Document) -> Record:
         return document.body
@@ -51,13 +51,13 @@ class PlainDocuments(MemoryDocuments):
         found = container.documents.get(key) if container is not None else None
         return None if found is None else self.record(collection, found)
 
-    def is_ahead_of(self, journal: "PlainRelational", name: str) -> bool:
-        """Tell whether the feed holds what its follower has not read."""
-        looked_at = (self._newest.get(name, -1), journal.moves)
-        if self._looked_at.get(name) != looked_at:
-            self._looked_at[name] = looked_at
-            self._is_ahead[name] = self._unread(name, journal)
-        return self._is_ahead[name]
+    def ahead_of(self, journal: "PlainRelational") -> tuple[bool, bool]:
+        """Tell whether the feeds of counters and of poisons hold what their followers have not read."""
+        looked_at = (self._position, journal.moves)
+        if self._looked_at != looked_at:
+            self._looked_at = looked_at
+            self._ahead = (self._unread("Counters", journal), self._unread("Poisons", journal))
+        return self._ahead
 
     def _unread(self, name: str, journal: MemoryQueues) -> bool:
         container = self._containers.get(name)

@@ -347,9 +347,10 @@ class Wires:
         """Return the names of the jobs that a carrier would find something to do for: now, or ever without a time."""
         documents, relational = self.documents, self.relational
         found: list[str] = []
-        if documents.is_ahead_of(relational, "Counters"):
+        changes, poison = documents.ahead_of(relational)
+        if changes:
             found.append("changes")
-        if documents.is_ahead_of(relational, "Poisons"):
+        if poison:
             found.append("poison")
         if relational.relay and _any_due(relational.relay, now):
             found.append("relay")

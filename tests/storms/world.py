@@ -41,28 +41,28 @@ WRITTEN = ("a", "a", "a", "a", "a", "b", "b", "c", "d", "old")
 KEYS = ("a", "b", "c", "d", *OLD, NEW)
 FLIPS = 4
 IDLE_S = 0.5
-APART_S = 0.2
+APART_S = 0.3
 LEASE_S = 1.5
 PHASE_S = 2.5
 RELIEF_S = 5.0
-BEGUN = 0.7
+BEGUN = 0.8
 FOUL_S, PATIENCE_S = 10.0, 100.0
 ROUNDS_MAX = 150
 RATE = 0.025
 TERMS = Terms(deadline_s=PHASE_S)
 # Letters of conflicts stay until a person decides; nobody takes backups of a storm, and counting is part of the drain.
 ORDERS = Orders(waived=("backup", "dead letters", "digests", "verification", "scrub"), hold_s=PHASE_S)
-WATCH_S, LOOKS_S = 1.5, (0.05, 0.2, 0.4)
+WATCH_S, LOOKS_S = 2.5, (0.05, 0.2, 0.4)
 LAGS_S = 4.0
 LOOKS_IN_VAIN, TICKS, BACKWARDS = 48, 4, 0.5
 # In two of the phases a relay is only ever asked in vain.
 VAIN = ("relay", "relay", "relay", "changes", "poison", "events", "fills", "letters", "left")
-CALM_S = 4.0
-BREATH_S, ALONE_S = 0.05, 0.7
-GATED = 0.3
+CALM_S = 5.0
+BREATH_S, ALONE_S = 0.05, 0.6
+GATED = 0.2
 DRAINS_SOUGHT = 0.15
 FILLING_S = 0.3
-THINK_S, REFUSED_S = 1.8, 1.0
+THINK_S, REFUSED_S = 2.6, 1.8
 CHAOS = (
     "",
     "kill p0",
