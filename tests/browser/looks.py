@@ -44,6 +44,7 @@ def shoot(page: Page, name: str) -> None:
     for scheme in SCHEMES:
         # Without motion nothing is half transparent when its contrast is measured.
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        assert page.evaluate("document.getAnimations().length") == 0, "this moves although less motion was asked for"
         for kind, (width, height) in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             where = f"{name} ({kind}, {scheme})"

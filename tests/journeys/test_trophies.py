@@ -29,11 +29,14 @@ async def test_badges_counts_and_stories_are_those_of_the_games_that_were_finish
     }
     assert before["axes"] and not any(tier["is_earned"] for axis in before["axes"] for tier in axis["tiers"])
     games = []
+    warning = "Mira has played this already"
+    assert warning not in (await family.client.get("/stories/the-clockwork-orchard")).text
     for _ in range(2):
         game = await start(family)
         await play_to_the_end(family, game["session_id"])
         await settle(family.platform)
         games.append(await family.platform.works.open().get(GameSession, game["session_id"], "sample-family"))
+    assert warning in (await family.client.get("/stories/the-clockwork-orchard")).text
     await start(family)
     room = await trophies(family, "sample-mira")
     counted = room["statistics"]
