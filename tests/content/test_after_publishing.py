@@ -7,9 +7,11 @@ import pytest
 from mystira.content.commands import import_files
 from mystira.content.library.views import Sought, library
 from mystira.content.media.actions.assets import medium
-from mystira.content.scenarios.actions import Asked, archive, publish
+from mystira.content.media.views import those_there
+from mystira.content.scenarios.actions import Asked, archive, checked_document, publish
 from mystira.content.scenarios.jobs import complete_old_stories
 from mystira.content.scenarios.model.scenario import Scenario
+from mystira.content.scenarios.model.writing import document
 from mystira.operations.model import Command
 from mystira.polyglot.query import equal
 from mystira.polyglot.work import Work
@@ -83,3 +85,19 @@ async def test_a_story_of_an_older_release_is_found_by_its_words(authors: Desk, 
     assert await found(Sought(words="two doors ending")) == []
     assert (await complete_old_stories(works), await complete_old_stories(works)) == (1, 0)
     assert await found(Sought(words="two doors ending", axis="courage")) == ["the-first"]
+
+
+async def test_a_check_asks_the_library_only_for_what_the_story_names(authors: Desk, tmp_path: Path) -> None:
+    await send(authors, ("cover.png", picture()), ("other.png", picture((9, 9))))
+    text = GOOD.replace("characters:", "image: cover.png\ncharacters:")
+    text = text.replace("name: Kim\n", "name: Kim\n    image: k.png\n")
+    (tmp_path / "a.yaml").write_text(text)
+    works = authors.platform.works
+    options = {"publish": False, "add_vocabulary": True}
+    (result,) = await import_files(works, authors.platform.readers, [tmp_path / "a.yaml"], **options)
+    assert [(one.code, one.path) for one in result.checked.findings] == [("media_not_uploaded", "characters[0].image")]
+    assert await those_there(works.open(), {"cover.png", "k.png"}) == {"cover.png"}
+    scenario = await works.open().get(Scenario, "a-small-story")
+    assert scenario is not None
+    checked = await checked_document(works.open(), document(scenario.content))
+    assert [one.code for one in checked.findings] == ["media_not_uploaded"]

@@ -74,8 +74,8 @@ async def import_files(
         some = paths[first : first + AT_ONCE]
         if not told or add_vocabulary:
             vocabulary = await views.vocabulary(works.open())
-            told = context(vocabulary, add_vocabulary=add_vocabulary, media=await views.media_ids(works.open()))
-        checks = await check_files(readers, some, told)
+            told = context(vocabulary, add_vocabulary=add_vocabulary, media=views.program_media_ids())
+        checks = [await views.settled(works.open(), one) for one in await check_files(readers, some, told)]
         pairs = [(path, _apart_from_others(path, checked, stories)) for path, checked in zip(some, checks, strict=True)]
         scenarios = await asyncio.gather(
             *(_imported(works, checked, publish=publish, asked=asked) for _, checked in pairs)

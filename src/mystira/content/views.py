@@ -7,6 +7,7 @@ from pathlib import Path
 from mystira.content.avatars.model import AVATARS, AvatarConfigurationFile
 from mystira.content.badges.model import AxisAchievement, Badge
 from mystira.content.media import views as media
+from mystira.content.scenarios.model.checking import Checked, with_media
 from mystira.content.scenarios.model.scenario import (
     Attribution,
     Character,
@@ -162,6 +163,11 @@ async def vocabulary(work: Work) -> Vocabulary:
 async def media_ids(work: Work) -> frozenset[str]:
     """Return the ids of the media that stories can show: those that come with the program, and those uploaded."""
     return program_media_ids() | await media.uploaded_ids(work)
+
+
+async def settled(work: Work, checked: Checked) -> Checked:
+    """Return a check made without knowing what was uploaded, once the library was asked for what the story names."""
+    return with_media(checked, await media.those_there(work, {id for id, _ in checked.unsure}))
 
 
 async def media_addresses(work: Work, key: bytes, media_ids: Iterable[str | None]) -> dict[str, str]:

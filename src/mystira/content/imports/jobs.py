@@ -136,7 +136,9 @@ class ImportRunner:
     async def _told(self, job: Import, form: Form = "story") -> bytes:
         """Return what files may name, as the child processes that check them take it."""
         work = self._works.open()
-        vocabulary, media = await content.vocabulary(work), await content.media_ids(work)
+        # A story is asked for the few media that it names once it was read; a bundle comes once in an archive.
+        media = content.program_media_ids() if form == "story" else await content.media_ids(work)
+        vocabulary = await content.vocabulary(work)
         return context(vocabulary, form=form, add_vocabulary=job.add_vocabulary, media=media)
 
     async def _imported(
@@ -167,7 +169,9 @@ class ImportRunner:
         return _file(job, entry, "unchanged" if taken.state == "known" else "imported", ())
 
     async def _checked(self, text: "bytes | Unreadable", told: bytes) -> Checked:
-        return unreadable(text) if isinstance(text, Unreadable) else await check_scenario(self._readers, text, told)
+        if isinstance(text, Unreadable):
+            return unreadable(text)
+        return await content.settled(self._works.open(), await check_scenario(self._readers, text, told))
 
     async def _story(self, job: Import, entry: _Entry, checked: Checked) -> ImportedFile:
         if checked.content is None:

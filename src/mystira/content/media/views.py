@@ -1,7 +1,7 @@
 """What can be seen of media: the library of those who keep it, and the addresses that players' pages show."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -17,11 +17,12 @@ from mystira.content.media.model.metadata import (
     MetadataFile,
 )
 from mystira.polyglot.keyed import keyed_hash
-from mystira.polyglot.query import Order, Where, all_of, any_of, contains, equal, is_null, negate
+from mystira.polyglot.query import Order, Where, all_of, any_of, contains, equal, is_null, negate, one_of
 from mystira.polyglot.work import Found, Work
 
 SIGNED_S = 3_600
 PAGE = 1_000
+ASKED_AT_ONCE = 100
 
 MediaOrder = Literal["newest", "id", "title", "largest", "longest unseen"]
 ORDERS: dict[MediaOrder, Order] = {
@@ -58,6 +59,17 @@ async def uploaded_ids(work: Work) -> frozenset[str]:
         after = found.after
         if after is None:
             return frozenset(ids)
+
+
+async def those_there(work: Work, media_ids: Collection[str]) -> frozenset[str]:
+    """Return those of these media that were uploaded and not deleted."""
+    wanted = sorted(media_ids)
+    there: set[str] = set()
+    for first in range(0, len(wanted), ASKED_AT_ONCE):
+        some = one_of("id", wanted[first : first + ASKED_AT_ONCE])
+        found = await work.find(MediaAsset, all_of(some, is_null("deleted_at")), limit=ASKED_AT_ONCE)
+        there.update(asset.id for asset in found.items)
+    return frozenset(there)
 
 
 async def shown_at(work: Work, key: bytes, media_id: str | None) -> str | None:

@@ -31,7 +31,7 @@ from mystira.content.scenarios.problems import (
     VersionNotFound,
     WhyMissing,
 )
-from mystira.content.views import media_ids, vocabulary
+from mystira.content.views import program_media_ids, settled, vocabulary
 from mystira.polyglot.entity import Event, Stamp, Value
 from mystira.polyglot.work import Work, Works
 from mystira.textfiles.nodes import node_of
@@ -172,7 +172,8 @@ async def scenario_of(work: Work, scenario_id: str) -> Scenario:
 
 async def checked_document(work: Work, told: dict[str, Any], *, is_draft: bool = False) -> Checked:
     """Check a story's plain values against the vocabulary and the media of now."""
-    return check(node_of(told), await vocabulary(work), media=await media_ids(work), is_draft=is_draft)
+    checked = check(node_of(told), await vocabulary(work), media=program_media_ids(), is_draft=is_draft)
+    return await settled(work, checked)
 
 
 async def _step(

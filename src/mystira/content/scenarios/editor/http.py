@@ -173,9 +173,9 @@ async def put_scenario(request: Request[Any, Any, Any], scenario_id: FromPath[st
     sent = await read_body(request, ScenarioSent, bytes_max=DOCUMENT_BYTES_MAX)
     works, who = _works(request), await staff(request)
     work = works.open()
-    told = context(await content.vocabulary(work), media=await content.media_ids(work), is_draft=True)
+    told = context(await content.vocabulary(work), media=content.program_media_ids(), is_draft=True)
     readers = cast(Readers, request.app.state.readers)
-    checked = await check_scenario(readers, msgspec.json.encode(sent.document), told)
+    checked = await content.settled(work, await check_scenario(readers, msgspec.json.encode(sent.document), told))
     if checked.content is None:
         raise ScenarioWrong(first=checked.errors[0].message, count=len(checked.errors), findings=checked.findings)
     asked = Asked(by=who.name, why=sent.why, seen=seen)

@@ -2,6 +2,8 @@
 
 from collections.abc import Set
 
+import msgspec
+
 from mystira.content.scenarios.model.findings import Finding
 from mystira.content.scenarios.model.graph import Placed, check_characters, check_scenes
 from mystira.content.scenarios.model.reading import Part, Reading, media_id, short
@@ -43,16 +45,27 @@ UNFINISHED = frozenset(
 
 
 class Checked(Value, frozen=True, kw_only=True):
-    """What a file is: its content when nothing is wrong, everything found, and the words to add by kind."""
+    """What a file is: its content when nothing is wrong, everything found, and the words to add by kind.
+
+    `unsure` are the media that the check was not told of, each with what it found because of that.
+    """
 
     content: ScenarioContent | None
     findings: tuple[Finding, ...]
     added: dict[WordKind, dict[str, str]]
+    unsure: tuple[tuple[str, Finding], ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that refuse the file."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+def with_media(checked: Checked, there: Set[str]) -> Checked:
+    """Return a check without what it found of media that are there after all."""
+    mistaken = [finding for id, finding in checked.unsure if id in there]
+    left = tuple(one for one in checked.findings if one not in mistaken)
+    return checked if not mistaken else msgspec.structs.replace(checked, findings=left, unsure=())
 
 
 def unreadable(why: Unreadable) -> Checked:
@@ -79,7 +92,9 @@ def check(
     findings = tuple(sorted(reading.findings, key=lambda finding: (finding.line, finding.column)))
     borne = UNFINISHED if is_draft else ()
     refused = any(finding.severity == "error" and finding.code not in borne for finding in findings)
-    return Checked(content=None if refused else content, findings=findings, added=reading.added)
+    return Checked(
+        content=None if refused else content, findings=findings, added=reading.added, unsure=tuple(reading.unsure)
+    )
 
 
 def _scenario(part: Part) -> ScenarioContent | None:

@@ -24,6 +24,7 @@ class Reading:
         self.vocabulary = vocabulary
         self.add_vocabulary = add_vocabulary
         self.media = media
+        self.unsure: list[tuple[str, Finding]] = []
         self.findings: list[Finding] = []
         self.added: dict[WordKind, dict[str, str]] = {}
         self._hints = 0
@@ -261,6 +262,10 @@ def media_id(part: Part) -> str | None:
     id = short(part)
     if id is not None and part.reading.media is not None and id not in part.reading.media:
         part.warning("media_not_uploaded", f"Nothing was uploaded as {shown(id)!r} yet; the story shows without it.")
+        last = part.reading.findings[-1]
+        # Of very many findings the last ones are not kept.
+        if (last.code, last.path) == ("media_not_uploaded", part.path):
+            part.reading.unsure.append((id, last))
     return id
 
 
