@@ -22,8 +22,8 @@ class KeyValue(Value, frozen=True, kw_only=True):
     value: Short
 
 
-class MediaEntry(Value, frozen=True, kw_only=True):
-    """What is noted of one medium."""
+class Noted(Value, frozen=True, kw_only=True):
+    """What is noted of any medium."""
 
     id: Id
     title: Short = ""
@@ -31,21 +31,20 @@ class MediaEntry(Value, frozen=True, kw_only=True):
     type: Short = ""
     description: Long = ""
     age_rating: Short = ""
+
+
+class MediaEntry(Noted, frozen=True, kw_only=True):
+    """What is noted of one medium."""
+
     subject_reference_id: Short = ""
     classification_tags: tuple[KeyValue, ...] = ()
     modifiers: tuple[KeyValue, ...] = ()
     loopable: bool = False
 
 
-class CharacterMediaEntry(Value, frozen=True, kw_only=True):
+class CharacterMediaEntry(Noted, frozen=True, kw_only=True):
     """What is noted of one medium that shows or sounds like a character."""
 
-    id: Id
-    title: Short = ""
-    file_name: Short = ""
-    type: Short = ""
-    description: Long = ""
-    age_rating: Short = ""
     tags: tuple[Short, ...] = ()
 
 
