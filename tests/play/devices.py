@@ -69,7 +69,7 @@ class _Game:
             for server in range(2)
         ]
         for works in self.servers:
-            works.remembered["play.scripts"] = {(self.script.scenario_id, self.script.version): self.script}
+            works.memos.named("play.scripts", 1).put((self.script.scenario_id, self.script.version), self.script)
 
     async def begin(self) -> GameSession:
         first, _ = moves.start(

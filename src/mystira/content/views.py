@@ -27,6 +27,7 @@ from mystira.content.vocabulary.model import (
     names_of,
 )
 from mystira.polyglot.entity import E, Value
+from mystira.polyglot.memos import Memo
 from mystira.polyglot.query import EVERYTHING, Order, Where, all_of, equal
 from mystira.polyglot.work import Work
 
@@ -199,16 +200,14 @@ def _searched(card: StoryCard) -> str:
 
 async def _card(work: Work, scenario: Scenario) -> StoryCard | None:
     # The scenario holds the draft; what players see is its latest version, which never changes.
-    known: dict[str, StoryCard] = work.remembered.setdefault("content.cards", {})
+    known: Memo[str, StoryCard] = work.memos.named("content.cards", CARDS_MAX)
     id = version_id(scenario.id, scenario.latest_version)
     card = known.get(id)
     if card is None:
         version = await work.get(ScenarioVersion, id, scenario.id)
         if version is None:
             return None
-        if len(known) >= CARDS_MAX:
-            known.clear()
-        card = known[id] = _card_of(version)
+        card = known.put(id, _card_of(version))
     return card
 
 

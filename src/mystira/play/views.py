@@ -13,6 +13,7 @@ from mystira.play.model.script import Media, Scene, Script, moves_left
 from mystira.play.model.session import Achievement, Echo, GameSession, Move, Player, Reveal, Roll
 from mystira.play.problems import SessionNotFound, StoryNotFound
 from mystira.polyglot.entity import Value
+from mystira.polyglot.memos import Memo
 from mystira.polyglot.query import Order, Scalar, all_of, at_most, equal, one_of
 from mystira.polyglot.work import Found, Work
 
@@ -136,15 +137,13 @@ async def session(work: Work, account_id: str, session_id: str) -> GameSession:
 async def script(work: Work, scenario_id: str, version: int) -> Script:
     """Return what a game pinned to this version is played by."""
     # A published version never changes, so what was made of it once need not be read again.
-    known: dict[tuple[str, int], Script] = work.remembered.setdefault("play.scripts", {})
+    known: Memo[tuple[str, int], Script] = work.memos.named("play.scripts", SCRIPTS_MAX)
     played = known.get((scenario_id, version))
     if played is None:
         found = await content.published_version(work, scenario_id, version)
         if found is None:
             raise StoryNotFound
-        if len(known) >= SCRIPTS_MAX:
-            known.clear()
-        played = known[scenario_id, version] = msgspec.convert(found, Script, from_attributes=True)
+        played = known.put((scenario_id, version), msgspec.convert(found, Script, from_attributes=True))
     return played
 
 

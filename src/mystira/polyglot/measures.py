@@ -110,6 +110,8 @@ PUBLISH_LAG = Spread(
     "From the moment of an event until every reaction had handled it.",
     bounds_s=LAG_BOUNDS_S,
 )
+CACHE_HITS = Counter("mystira_cache_hits_total", "Values that a process remembered when it was asked.", "cache")
+CACHE_MISSES = Counter("mystira_cache_misses_total", "Values that had to be read and made.", "cache")
 LOOP_FAILURES = Counter("mystira_loop_failures_total", "Rounds of a background loop that failed.", "loop")
 
 LAG = Gauge(

@@ -18,6 +18,7 @@ from mystira.polyglot.events import store_event
 from mystira.polyglot.ids import uuid7
 from mystira.polyglot.journal import RelationalStore
 from mystira.polyglot.leadership import Leadership, Term
+from mystira.polyglot.memos import Memos
 from mystira.polyglot.merge import UNSTAMPED
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.query import EVERYTHING, Order, Query, Scalar, Where
@@ -83,7 +84,7 @@ class Works:
         self.committed = committed
         self.sender = Sender(documents, relational, self.leadership, clock=clock, pause=self.pause, sleep=sleep)
         self.shadows = Shadows(documents, relational, random=self.random, sleep=sleep)
-        self.remembered: dict[str, Any] = {}
+        self.memos = Memos()
         self.watchers = Watchers()
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":
@@ -164,6 +165,8 @@ class Work:
     def __init__(self, works: Works, *, op: str, correlation_id: str, mark: str) -> None:
         self._works = works
         self.now = works.clock()
+        # What this process remembers of records that can never change, under a name for each reader.
+        self.memos = works.memos
         self._op = op
         self._correlation_id = correlation_id
         self._mark = mark
@@ -183,11 +186,6 @@ class Work:
     def correlation_id(self) -> str:
         """What ties together everything that one request set going."""
         return self._correlation_id or self.op
-
-    @property
-    def remembered(self) -> dict[str, Any]:
-        """What this process keeps of records that can never change, under a name for each reader; bounded by them."""
-        return self._works.remembered
 
     def new_id(self) -> str:
         """Return a new id (UUID version 7 as text)."""
