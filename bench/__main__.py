@@ -150,15 +150,18 @@ def latency_table(latencies: list[Latency], about: dict[str, Any]) -> str:
     lines = [
         f"Load, on {about['date']} ({about['machine']}), against `mystira run` in a process of its own on the same",
         "machine. Open-loop: a request is due at its time, whether or not the one before was answered, and its latency",
-        "counts from then.",
+        "counts from then. CPU is what the server's process spent by request, whatever else the machine was doing.",
         "",
-        "| What | Requests | p50, ms | p95, ms | p99, ms | Most, ms | Errors | Goal, p95 |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| What | Requests | p50, ms | p95, ms | p99, ms | Most, ms | CPU, ms | Errors | Goal, p95 |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for one in latencies:
         met = "met" if one.p95_ms < one.goal_p95_ms and not one.errors else "missed"
         times = " | ".join(f"{value:.1f}" for value in (one.p50_ms, one.p95_ms, one.p99_ms, one.max_ms))
-        lines.append(f"| {one.name} | {one.requests:,} | {times} | {one.errors} | {one.goal_p95_ms:g} ({met}) |")
+        cpu = "" if one.cpu_ms is None else f"{one.cpu_ms:.1f}"
+        lines.append(
+            f"| {one.name} | {one.requests:,} | {times} | {cpu} | {one.errors} | {one.goal_p95_ms:g} ({met}) |"
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -25,7 +25,10 @@ class Row(NamedTuple):
 
 
 class Latency(NamedTuple):
-    """One line of the second table: how long single requests took, counted from when they were due."""
+    """One line of the second table: how long single requests took, counted from when they were due.
+
+    `cpu_ms` is what the server's process spent meanwhile, by request: it hardly depends on how busy the machine was.
+    """
 
     name: str
     requests: int
@@ -35,6 +38,7 @@ class Latency(NamedTuple):
     max_ms: float
     errors: int
     goal_p95_ms: float
+    cpu_ms: float | None = None
 
 
 class Taken(NamedTuple):
