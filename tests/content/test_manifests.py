@@ -29,7 +29,7 @@ MANIFEST: dict[str, Any] = {
     "cover": "cover.png",
     "age_group": "school",
     "price": {"amount_minor": 350, "currency": "eur"},
-    "stories": ["scenarios/other.yaml", "the-moss-bridge", "scenarios/good.yaml"],
+    "stories": ["scenarios/other.yaml", "the-clockwork-orchard", "scenarios/good.yaml"],
 }
 DETAILS = BundleDetails(
     title="Small tales",
@@ -37,7 +37,7 @@ DETAILS = BundleDetails(
     image="cover.png",
     age_group="6-9",
     price=Price(amount_minor=350, currency="EUR"),
-    scenario_ids=("another-story", "the-moss-bridge", "a-small-story"),
+    scenario_ids=("another-story", "the-clockwork-orchard", "a-small-story"),
 )
 
 
@@ -108,7 +108,7 @@ async def test_everything_wrong_with_a_manifest_is_told_at_its_line_and_no_bundl
             "age_group: dragons",
             "cover: nowhere.png",
             "price: {amount_minor: 0, currency: XYZ}",
-            "stories: the-moss-bridge",
+            "stories: the-clockwork-orchard",
         )
     )
     told, manifest = await brought(authors, archive(**{"manifest.yml": text, "scenarios/good.yaml": GOOD}))
@@ -148,18 +148,18 @@ async def test_stories_that_are_not_there_were_refused_or_are_named_twice_are_to
 async def test_a_story_that_players_cannot_see_keeps_a_bundle_from_being_published(authors: Desk) -> None:
     await sent(authors, OTHER.encode(), name="other.yaml")
     assert await runner(authors).step() == 1
-    text = yaml.safe_dump({"title": "One", "stories": ["the-moss-bridge", "another-story"]})
+    text = yaml.safe_dump({"title": "One", "stories": ["the-clockwork-orchard", "another-story"]})
     _, manifest = await brought(authors, text.encode(), name="bundle.yaml", publish="true")
     found = [(one["code"], one["path"], one["line"]) for one in manifest["findings"]]
     assert found == [("stories_missing", "stories[1]", 3)] and await bundle(authors, "one") is None
 
 
 async def test_a_manifest_by_itself_makes_a_bundle_of_stories_that_are_there(authors: Desk) -> None:
-    text = yaml.safe_dump({"title": "One", "stories": ["the-moss-bridge"]})
+    text = yaml.safe_dump({"title": "One", "stories": ["the-clockwork-orchard"]})
     told, _ = await brought(authors, text.encode(), name="bundle.yaml", publish="true")
     assert told["bundle_id"] == "one"
     made = await bundle(authors, "one")
-    assert made is not None and made.scenario_ids == ("the-moss-bridge",) and made.state == "published"
+    assert made is not None and made.scenario_ids == ("the-clockwork-orchard",) and made.state == "published"
 
 
 async def test_a_hostile_manifest_is_refused_in_its_process_apart(authors: Desk) -> None:
@@ -169,7 +169,7 @@ async def test_a_hostile_manifest_is_refused_in_its_process_apart(authors: Desk)
 
 
 async def test_an_archive_with_two_manifests_makes_one_bundle(authors: Desk) -> None:
-    second = {"more/bundle.yaml": yaml.safe_dump({"title": "More", "stories": ["the-moss-bridge"]})}
+    second = {"more/bundle.yaml": yaml.safe_dump({"title": "More", "stories": ["the-clockwork-orchard"]})}
     job = await sent(authors, archive(**files(), **second), name="two.zip")
     assert await runner(authors).step() == 1
     listed = (await authors.client.get(f"{API}/{job['id']}/files", params={"outcome": "refused"})).json()["items"]
@@ -225,7 +225,7 @@ async def test_a_bundle_that_was_exported_imports_to_the_same_bundle_stories_and
     assert {id: await works.open().get(Scenario, id) for id in DETAILS.scenario_ids} == stories
 
     # Whatever became of it meanwhile, the archive brings it back.
-    changed = BundleDetails(title="Other", scenario_ids=("the-moss-bridge",))
+    changed = BundleDetails(title="Other", scenario_ids=("the-clockwork-orchard",))
     await works.run(change_bundle, bundle_id="small-tales", details=changed, seen=ANY, by="olga")
     _, manifest = await brought(authors, target.read_bytes(), publish="true")
     assert manifest["outcome"] == "imported" and details_of(await bundle(authors)) == DETAILS
