@@ -1,14 +1,22 @@
 """What a player has to show after its games, and what a parent sees of them."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mystira.content import views as content
+from mystira.content.badges.model import Badge
+from mystira.content.desk.actions import By, create
+from mystira.content.desk.model.kinds import KINDS
+from mystira.content.media.actions.uploading import Incoming, take_one
 from mystira.play.model.results import BadgeGoal, UserBadge
 from mystira.play.model.session import GameSession
 from mystira.play.trophies.model import progress_by_axis
+from mystira.polyglot.work import Work
 from mystira.run import settle
+from tests.content.media.files import picture
 from tests.journeys.conftest import Running
 from tests.journeys.test_api import play_to_the_end, start
 
@@ -93,3 +101,37 @@ def test_a_badge_of_an_earlier_age_group_stays_in_the_room() -> None:
     (axis,) = progress_by_axis([goal], [badge], {"courage": 200})
     assert [(tier.name, tier.is_earned) for tier in axis.tiers] == [("Little Lion", True), ("Lion", False)]
     assert (axis.next.name if axis.next else None, axis.percent) == ("Lion", 25)
+
+
+async def test_a_badge_shows_the_picture_that_was_uploaded_for_it_and_the_others_their_medals(
+    family: Running, tmp_path: Path
+) -> None:
+    works, by = family.platform.works, By("ada", "a badge deserves a picture")
+    file = tmp_path / "lion.png"
+    file.write_bytes(picture((72, 84)))
+    taken = await take_one(works, family.platform.media, Incoming(path=file, name=file.name, by=by.name, why=by.why))
+    assert taken.state == "added", taken
+    goal, plain, *others = await content.badge_goals(works.open(), "6-9")
+    told = {"name": "Lion", "media": "lion.png", "alt": "A lion <yawns>."}
+    await works.run(create, kind=KINDS["badge-images"], id="lion", plain=told, by=by)
+    await works.run(show, badge_id=goal.id, image="lion")
+    await works.run(show, badge_id=plain.id, image=None)
+    await settle(family.platform)
+    room = await trophies(family, "sample-mira")
+    assert room["profile"]["age_group"] == "6-9"
+    shown = {tier["name"]: tier["image"] for axis in room["axes"] for tier in axis["tiers"]}
+    assert (shown.pop(goal.name), shown.pop(plain.name)) == ({"media": "lion.png", "alt": told["alt"]}, None)
+    assert len(shown) == len(others) and all(image["media"].startswith("art/badges/") for image in shown.values())
+    page = (await family.client.get("/players/sample-mira")).text
+    address = f"/media/lion.png?instead=art/badges/{goal.tier}.svg"
+    assert page.count(address) == 1 and 'alt="A lion &lt;yawns&gt;."' in page
+    # Every medal of ours carries the picture of its axis; the lion stands by itself.
+    assert page.count('src="/static/art/badges/') == len(others) + 1 == page.count('width="36"')
+    answer = await family.client.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+
+
+async def show(work: Work, *, badge_id: str, image: str | None) -> None:
+    badge = await work.get(Badge, badge_id)
+    assert badge is not None
+    work.save(badge.evolve(image=image))

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from mystira.content.avatars.model import AVATARS, AvatarConfigurationFile
-from mystira.content.badges.model import AxisAchievement, Badge
+from mystira.content.badges.model import AxisAchievement, Badge, BadgeImage
 from mystira.content.media import views as media
 from mystira.content.scenarios.model.checking import Checked, with_media
 from mystira.content.scenarios.model.scenario import (
@@ -133,6 +133,13 @@ async def echo_names(work: Work) -> dict[str, str]:
 async def badge_goals(work: Work, age_group: str) -> tuple[Badge, ...]:
     """Return the badges that an age group can earn."""
     return (await work.find(Badge, equal("age_group", age_group), limit=1_000)).items
+
+
+async def badge_pictures(work: Work) -> dict[str, BadgeImage]:
+    """Return the picture of every badge that has one of its own, by the badge's id."""
+    images = {image.id: image for image in await _all(work, BadgeImage)}
+    badges = await _all(work, Badge) if images else []
+    return {badge.id: images[badge.image] for badge in badges if badge.image in images}
 
 
 async def axis_achievements(work: Work, age_group: str) -> tuple[AxisAchievement, ...]:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from mystira.play.model.moves import elapsed_s
 from mystira.play.model.results import TIERS, BadgeGoal, UserBadge
@@ -23,13 +24,21 @@ class Statistics(Value, frozen=True, kw_only=True):
     achievements: dict[str, int]
 
 
+class BadgePicture(Value, frozen=True, kw_only=True):
+    """What a badge looks like: the id of a picture, and what it shows for those who cannot see it."""
+
+    media: str
+    alt: str
+
+
 class TierShown(Value, frozen=True, kw_only=True):
-    """One badge of an axis, earned or still to come."""
+    """One badge of an axis, earned or still to come; without a picture of its own it looks as its tier does."""
 
     tier: str
     name: str
     threshold: int
     is_earned: bool
+    image: BadgePicture | None = None
 
 
 class AxisProgress(Value, frozen=True, kw_only=True):
@@ -67,22 +76,31 @@ def statistics(sessions: Iterable[GameSession], profile_id: str) -> Statistics:
 
 
 def progress_by_axis(
-    goals: Iterable[BadgeGoal], badges: Iterable[UserBadge], sums: Mapping[str, int]
+    goals: Iterable[BadgeGoal],
+    badges: Iterable[UserBadge],
+    sums: Mapping[str, int],
+    pictures: Mapping[str, BadgePicture] = MappingProxyType({}),
 ) -> tuple[AxisProgress, ...]:
     """Return every axis that has badges to earn or was moved on, the farthest first.
 
     A badge once earned stays earned, whatever its threshold has become since and whatever age group it was for.
+    `pictures` are by the ids of badges.
     """
     had = tuple(badges)
     by_axis: dict[str, dict[str, TierShown]] = {axis: {} for axis in sums}
     for goal in goals:
-        tier = TierShown(tier=goal.tier, name=goal.name, threshold=goal.threshold, is_earned=False)
-        by_axis.setdefault(goal.axis, {})[goal.tier] = tier
+        by_axis.setdefault(goal.axis, {})[goal.tier] = TierShown(
+            tier=goal.tier, name=goal.name, threshold=goal.threshold, is_earned=False, image=pictures.get(goal.id)
+        )
     for badge in had:
         kept = by_axis.setdefault(badge.axis, {}).get(badge.tier)
         threshold = kept.threshold if kept else 0
         by_axis[badge.axis][badge.tier] = TierShown(
-            tier=badge.tier, name=badge.name, threshold=threshold, is_earned=True
+            tier=badge.tier,
+            name=badge.name,
+            threshold=threshold,
+            is_earned=True,
+            image=pictures.get(badge.badge_id),
         )
     found = [_progress(axis, tiers, sums.get(axis, 0)) for axis, tiers in by_axis.items()]
     return tuple(sorted(found, key=lambda one: (-one.total, one.axis)))

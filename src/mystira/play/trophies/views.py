@@ -9,7 +9,7 @@ from mystira.play.model.results import PlayerScenarioScore, UserBadge, lifetime
 from mystira.play.model.session import GameSession, State
 from mystira.play.problems import ProfileNotFound
 from mystira.play.storage import GAME_SESSIONS, PLAYER_SCENARIO_SCORES, USER_BADGES
-from mystira.play.trophies.model import AxisProgress, Statistics, player_of, progress_by_axis, statistics
+from mystira.play.trophies.model import AxisProgress, BadgePicture, Statistics, player_of, progress_by_axis, statistics
 from mystira.play.views import badge_goals, badges, scores
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import Order, all_of, equal
@@ -85,9 +85,12 @@ async def trophy_room(work: Work, account_id: str, profile_id: str) -> TrophyRoo
     mine = [game for game in games if player_of(game, profile_id) is not None]
     had = await badges(work, profile_id)
     goals = await badge_goals(work, profile.age_group)
+    pictures = {
+        id: BadgePicture(media=image.media, alt=image.alt) for id, image in (await content.badge_pictures(work)).items()
+    }
     return TrophyRoom(
         profile=profile,
-        axes=progress_by_axis(goals, had, lifetime(await scores(work, profile_id))),
+        axes=progress_by_axis(goals, had, lifetime(await scores(work, profile_id)), pictures),
         badges=had,
         statistics=statistics(mine, profile_id),
         stories=await _stories(work, mine),
