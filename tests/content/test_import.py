@@ -1,6 +1,8 @@
 """Importing: hostile files beside good ones, nothing half imported, one answer on the command line and over HTTP."""
 
+import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from mystira.content import views
 from mystira.content.commands import Imported, import_files
 from mystira.content.scenarios.model.file_schema import scenario_schema
 from mystira.content.scenarios.model.scenario import Scenario, ScenarioVersion, story_id
+from mystira.operations.views import audit
 from mystira.polyglot.work import Work
 from tests.content.generated import story
 from tests.content.test_checking import GOOD
@@ -150,9 +153,25 @@ async def test_the_schema_is_served_to_anyone_and_is_the_one_that_the_command_pr
     Draft202012Validator(answer.json()).validate(yaml.safe_load(GOOD.replace("Risk taken", "risk-taken")))
 
 
-def mystira(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def mystira(*arguments: str, cwd: Path | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mystira", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, env={**os.environ, **settings})
+
+
+async def test_who_imports_at_a_terminal_and_why_is_in_the_audit(running: Running, tmp_path: Path) -> None:
+    work = running.platform.works.open
+    (path,) = written(tmp_path, **{"good.yaml": GOOD})
+    settings = running.platform.settings
+    stores = {"MYSTIRA_DATA": str(settings.data), "MYSTIRA_RELATIONAL": str(settings.relational)}
+    told = ("--by", "Rosa of the library", "--why", "the autumn reading")
+    done = await asyncio.to_thread(mystira, "content", "import", str(path), "--publish", *told, **stores)
+    assert done.returncode == 0, done.stderr
+    assert "imported as a-small-story (published, version 1)" in done.stdout
+    kept = await audit(work(), running.platform.replication.journal, who="Rosa of the library", limit=10)
+    assert sorted((entry.what, entry.collection, entry.why) for entry in kept.entries) == [
+        ("created", "scenario", "the autumn reading"),
+        ("published as version 1", "scenario", "the autumn reading"),
+    ]
 
 
 async def test_validate_prints_findings_with_their_line_and_ends_with_1(tmp_path: Path) -> None:
