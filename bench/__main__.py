@@ -17,6 +17,7 @@ from bench import (
     cutovers,
     digests,
     letters,
+    library,
     replication,
     replication_tables,
     sessions,
@@ -79,6 +80,12 @@ def main(only: str = "", *options: str) -> None:
             "compared": [one._asdict() for one in counted.compared],
             "saves": [one._asdict() for one in counted.saves],
         }
+    if only in ("", "library"):
+        print(f"Measuring {library.__name__} ...", flush=True)
+        busy = {"load_before": round(os.getloadavg()[0], 1)}
+        shelf = uvloop.run(library.measure(seconds))
+        lines = {"lists": [one._asdict() for one in shelf.lists], "parts": [one._asdict() for one in shelf.parts]}
+        kept["library"] = {**about, **busy, **lines}
     if only in ("", "letters"):
         print(f"Measuring {letters.__name__} ...", flush=True)
         busy = {"load_before": round(os.getloadavg()[0], 1)}
@@ -103,6 +110,8 @@ def main(only: str = "", *options: str) -> None:
         text += "\n" + replication_tables.moves_table(kept["cutovers"])
     if "digests" in kept:
         text += "\n" + replication_tables.digests_table(kept["digests"])
+    if "library" in kept:
+        text += "\n" + library.library_table(kept["library"])
     if "letters" in kept:
         text += "\n" + letters.letters_table(kept["letters"])
     if "cosmos" in kept:

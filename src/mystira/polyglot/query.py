@@ -152,10 +152,14 @@ def after_cursor(order: tuple[Order, ...], values: tuple[Scalar, ...]) -> Where:
     alternatives: list[Where] = []
     for at, (by, value) in enumerate(zip(order, values, strict=True)):
         equals = [equal(earlier.field, seen) for earlier, seen in zip(order[:at], values[:at], strict=True)]
-        beyond = _beyond(by, value)
-        if beyond is not None:
-            alternatives.append(all_of(*equals, beyond))
-    return any_of(*alternatives)
+        step = _beyond(by, value)
+        if step is not None:
+            alternatives.append(all_of(*equals, step))
+    beyond = any_of(*alternatives)
+    if len(order) == 1 or order[0].descending or values[0] is None:
+        return beyond
+    # It follows from the rest, and lets an index begin where the page does.
+    return all_of(at_least(order[0].field, values[0]), beyond)
 
 
 def _beyond(by: Order, value: Scalar) -> Where | None:
