@@ -60,7 +60,10 @@ LISTS = {
     "the library, a page from the middle": (f"/api/v1/library?limit={PAGE}&after={FAR}", BARE.format(BEHIND)),
     "the library, a word that one in 1,000 has": (f"/api/v1/library?limit={PAGE}&words=quokka", BARE.format(RARE)),
     "the authors' list, the first page": ("/admin/content/scenarios", BARE.format("")),
-    "the authors' list, by the beginning of a title": ("/admin/content/scenarios?search=Story+0500", BARE.format(BEHIND)),
+    "the authors' list, by the beginning of a title": (
+        "/admin/content/scenarios?search=Story+0500",
+        BARE.format(BEHIND),
+    ),
 }
 """What is asked for, and the statement that finds the same stories."""
 
