@@ -21,6 +21,7 @@ from mystira.content.media import http as media_http
 from mystira.content.media.library import http as library_http
 from mystira.content.media.library import pages as library
 from mystira.content.media.notes import http as notes_http
+from mystira.content.media.notes import pages as notes
 from mystira.content.purchases.refunds import http as refunds_http
 from mystira.content.purchases.refunds import pages as refunds
 from mystira.content.scenarios import pages as scenarios
@@ -86,6 +87,7 @@ def doors(platform: Platform) -> Doors:
             *media_http.HANDLERS,
             *library.HANDLERS,
             *library_http.HANDLERS,
+            *notes.HANDLERS,
             *notes_http.HANDLERS,
             *scenarios.HANDLERS,
             *editor.HANDLERS,

@@ -58,7 +58,7 @@ class EntryTwice(Problem):
 
 
 class EntryNotFound(Problem):
-    """There is no entry {entry_id} in this list."""
+    """There is no entry {entry_id} in this list. Perhaps somebody has removed it; the list shows those there are."""
 
     kind = Kind.NOT_FOUND
 
