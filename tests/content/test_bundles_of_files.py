@@ -97,11 +97,19 @@ async def test_what_a_dead_worker_left_is_gone_on_with_and_no_file_counts_twice(
     files = {f"scenarios/s{n}.yaml": yaml.safe_dump(story(chance, 4)) for n in range(20)}
     job = await sent(authors, archive(**files), name="many.zip")
     works = authors.platform.works
+    commits, ring = 0, works.committed
+
+    def counted() -> None:
+        nonlocal commits
+        commits += 1
+        if commits == 30:
+            dying.cancel()
+
+    works.committed = counted
     dying = asyncio.create_task(runner(authors, "dying").step())
-    while not 3 <= len((await views.files(works.open(), job["id"], Span(limit=20))).items) < 20:
-        await asyncio.sleep(0)
-    dying.cancel()
     await asyncio.gather(dying, return_exceptions=True)
+    works.committed = ring
+    assert 1 <= len((await views.files(works.open(), job["id"], Span(limit=20))).items) < 20
 
     # Its lease runs out; another worker takes over.
     async def expire(work: Any) -> None:
