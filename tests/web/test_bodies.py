@@ -104,6 +104,11 @@ async def test_a_form_cannot_bring_a_number_without_end(text: str) -> None:
         await read_form(Sent(f"weight={text}".encode(), "application/x-www-form-urlencoded"), Tree)  # type: ignore[arg-type]
 
 
+async def test_the_lines_of_a_form_end_as_they_did_when_it_was_shown() -> None:
+    form = await read_form(Sent(b"tags=one%0D%0Atwo&tags=three%0Afour"), Tree)  # type: ignore[arg-type]
+    assert form.tags == ("one\ntwo", "three\nfour")
+
+
 async def test_a_form_may_send_an_optional_list() -> None:
     form = await read_form(Sent(b"tags=a&tags=b"), Tree)  # type: ignore[arg-type]
     assert form.tags == ("a", "b")

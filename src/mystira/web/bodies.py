@@ -52,6 +52,7 @@ async def read_body(request: Request[Any, Any, Any], wanted: type[T], *, bytes_m
 async def read_form(request: Request[Any, Any, Any], wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
     """Return a page's form as `wanted`: a field sent several times is a list, `field.name` an entry of a mapping.
 
+    Lines end with "\\n", whatever a browser made of them: what nobody changed must not look as if somebody had.
     A handler that takes more than usual says so by its own `request_max_body_size`, too.
     """
     try:
@@ -59,7 +60,8 @@ async def read_form(request: Request[Any, Any, Any], wanted: type[T], *, bytes_m
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=500, errors="strict")
     except ValueError as error:
         raise _invalid([Wrong("$", "this is not a form in UTF-8")]) from error
-    return convert(_gathered(pairs, wanted), wanted, strict=False)
+    plain = [(name, value.replace("\r\n", "\n")) for name, value in pairs]
+    return convert(_gathered(plain, wanted), wanted, strict=False)
 
 
 def convert(value: Any, wanted: type[T], *, strict: bool) -> T:

@@ -6,7 +6,6 @@ from typing import Any, Literal, cast
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
-from msgspec.structs import replace
 
 from mystira.content import views as content
 from mystira.content.bundles import actions, views
@@ -154,12 +153,7 @@ async def _shown(
 ) -> Response[bytes]:
     work = _works(request).open()
     now = None if bundle is None else await views.bundle(work, bundle.id)
-    # Browsers send lines with their own ends, and what was not changed should not look as if it was.
-    typed = (
-        _form(now)
-        if form is None
-        else replace(form, stories=_lined(form.stories), description=_lined(form.description))
-    )
+    typed = _form(now) if form is None else form
     return page(
         request,
         "content/admin_bundle.html",
@@ -186,10 +180,6 @@ def _details(form: BundleForm) -> BundleDetails:
         age_group=form.age_group or None,
         price=_price(form.amount, form.currency),
     )
-
-
-def _lined(text: str) -> str:
-    return text.replace("\r\n", "\n")
 
 
 def _ids(text: str) -> tuple[str, ...]:

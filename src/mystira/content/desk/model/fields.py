@@ -183,7 +183,7 @@ def from_form(fields: tuple[Field, ...], typed: Mapping[str, str]) -> dict[str, 
     plain: dict[str, Any] = {}
     for field in fields:
         parts = {name.partition(":")[2]: text for name, text in typed.items() if name.startswith(f"{field.name}:")}
-        text = typed.get(field.name, "").replace("\r\n", "\n").strip()
+        text = typed.get(field.name, "").strip()
         if field.ask == "references":
             plain[field.name] = [*parts, *_lines(text)]
         elif field.ask == "shelves":

@@ -109,8 +109,7 @@ async def _form(
     file = await views.metadata_file(work, sort.file)
     entry = entry_in(file, entry_id)
     kept = {} if entry is None else form_of(sort, entry)
-    # Browsers send lines with their own ends, and what was not changed should not look as if it was.
-    mine = {} if typed is None else {name: text.replace("\r\n", "\n") for name, text in typed.value.items()}
+    mine = {} if typed is None else typed.value
     values = mine or kept or BLANK
     is_gone = bool(entry_id) and entry is None
     if is_gone:
