@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from mystira.polyglot.stores.postgres.schema import migrate
 
 ROOT = Path(__file__).parents[1]
 MIGRATIONS = ROOT / "migrations"
+
+# A shell that runs the tests in the background lets them ignore Ctrl-C, and every process they start would as well.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
