@@ -27,6 +27,8 @@ def main() -> None:
         killed=("worker", "app") if is_long else ("worker",),
     )
     # A closed terminal and a time limit end it as Ctrl-C does: no service must stay behind.
+    # Whoever starts it in the background has made it deaf to Ctrl-C, by which all of them are told.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
