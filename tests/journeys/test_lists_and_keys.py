@@ -86,6 +86,7 @@ async def test_a_game_begun_over_is_not_begun_over_by_the_same_request_that_was_
             overtaken.append(await begun(family, "again", restart=True))
         return found
 
+    # The store is the real one; only the moment between its answer and the next step is made long.
     documents.read = read_slowly  # type: ignore[method-assign]
     second = await begun(family, "again", restart=True)
     assert overtaken[1] == second != first

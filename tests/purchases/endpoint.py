@@ -43,6 +43,6 @@ async def answering() -> AsyncIterator[Stripe]:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    port = runner.addresses[0][1]
     yield Stripe(StripeGateway("sk_test_secret", SECRET, f"http://127.0.0.1:{port}"), asked, failures)
     await runner.cleanup()
