@@ -18,8 +18,9 @@ from mystira.polyglot.archive import CopyLeft, complete, restore_archive
 from mystira.polyglot.archivefiles import ArchiveDamaged, FolderUnusable, Manifest, holding
 from mystira.polyglot.control import State, read_copy
 from mystira.polyglot.digest import ROOT, Side
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import to_document
-from mystira.polyglot.journal import Backfill, LetterFilter
+from mystira.polyglot.journal import Backfill, DeadLetter, LetterFilter, LetterKind
 from mystira.polyglot.oldcopies import LedElsewhere, NotRetirable
 from mystira.polyglot.purge import purge_tombstones
 from mystira.polyglot.store import Key, Record
@@ -208,6 +209,19 @@ async def test_nothing_is_removed_before_the_follower_has_heard_all(rig: Rig, re
     await retiring.settle()
     await retire(retiring, folder)
     assert archived(folder)["a"]["value"] == 77
+
+
+async def test_a_document_that_was_refused_stays_while_its_letter_waits(
+    rig: Rig, retiring: Process, folder: Path
+) -> None:
+    letter = DeadLetter(collection=COUNTERS.name, key=Key("a", "a"), kind=LetterKind.MERGE, stamp=Stamp(0, 9))
+    await retiring.r.journal.letter_put(letter)
+    with pytest.raises(NotRetirable, match="dead letters"):
+        await retire(retiring, folder)
+    assert len(await documents_of(rig, COUNTERS)) == 5
+    await retiring.r.journal.letter_drop(letter)
+    await retire(retiring, folder)
+    assert await documents_of(rig, COUNTERS) == {}
 
 
 async def straggle(rig: Rig, id: str, value: int) -> None:

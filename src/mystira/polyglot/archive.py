@@ -104,7 +104,7 @@ async def _retirable(r: Replication, collection: Collection[Any], folder: Path) 
 
 async def _settled(collection: Collection[Any], old: OldCopy) -> None:
     if not await old.is_settled():
-        reason = "the follower has not read all of its documents yet; wait a moment and repeat"
+        reason = "the follower has not carried all of its documents over; wait a moment, or see to the dead letters"
         raise NotRetirable(collection=collection.name, reason=reason)
 
 

@@ -17,6 +17,7 @@ from mystira.polyglot.control import Control, State
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.envelope import from_document, to_document
 from mystira.polyglot.equality import is_caught_up
+from mystira.polyglot.journal import LetterFilter, LetterKind
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.relay import as_relayed
@@ -103,8 +104,12 @@ class OldDocuments:
         return (row.phase, row.state) == (self.phase, State.OPEN)
 
     async def is_settled(self) -> bool:
-        """Tell whether the follower has heard all: what it has not would be pruned later, and then was not archived."""
-        return await is_caught_up(self._r, self._collection)
+        """Tell whether the follower has heard all: what it has not would be pruned later, and then was not archived.
+
+        What was refused is tried again from its document, so that must stay until its letter is gone.
+        """
+        refused = LetterFilter(collection=self._collection.name, kind=LetterKind.MERGE, limit=1)
+        return await is_caught_up(self._r, self._collection) and not await self._r.journal.letters(refused)
 
     async def pages(self) -> AsyncGenerator[Sequence[Incoming]]:
         """Yield every document; one that is written meanwhile may come twice."""

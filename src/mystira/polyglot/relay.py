@@ -122,7 +122,9 @@ class ReverseRelay:
                     # A replica that lags shows what was there before there were stamps; only a write proves it stands.
                     await self._documents.write(collection, seen.document, seen.document)
                 whole = await with_spilled(self._documents, self._journal, collection, seen.document)
-                await self._journal.merge(collection, [whole], self._clock())
+                if (await self._journal.merge(collection, [whole], self._clock())).parked:
+                    # Its letter is tried again from the document, which must still hold it then.
+                    raise Conflict(f"{collection.name}: the document holds what was refused; its dead letter tells why")
                 heard = _content(seen.document)
             elif (seen.document.stamp, seen.document.op) == (seen.row.stamp, seen.row.op):
                 return seen.row.stamp
