@@ -89,14 +89,24 @@ async def test_versions_are_listed_compared_and_exported(authors: Desk) -> None:
     told["document"]["title"] = "Renamed"
     await authors.client.put(ONE, json={"document": told["document"]}, headers=seen)
     assert [one["number"] for one in (await authors.client.get(f"{ONE}/versions")).json()["items"]] == [1]
-    told = (await authors.client.get(f"{ONE}/difference")).json()
+    seen = {"If-Match": (await authors.client.get(ONE)).headers["etag"]}
+    for step in ("submit", "publish"):
+        answer = await authors.client.post(f"{ONE}/steps/{step}", json={"why": "renamed"}, headers=seen)
+        seen = {"If-Match": answer.headers["etag"]}
+    newest = (await authors.client.get(f"{ONE}/versions", params={"limit": 1})).json()
+    assert [(one["number"], one["is_shown"]) for one in newest["items"]] == [(2, True)]
+    older = (await authors.client.get(f"{ONE}/versions", params={"limit": 1, "after": newest["after"]})).json()
+    assert [(one["number"], one["is_shown"]) for one in older["items"]] == [(1, False)] and older["after"] is None
+    refused = await authors.client.get(f"{ONE}/versions", params={"after": "nowhere"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "page_unknown")
+    told = (await authors.client.get(f"{ONE}/difference", params={"before": 1})).json()
     assert told["about"] == [{"path": "title", "before": "The Moss Bridge", "after": "Renamed"}]
     same = (await authors.client.get(f"{ONE}/difference", params={"before": 1, "after": 1})).json()
     assert same["about"] == [] and same["scenes"]["changed"] == []
     export = (await authors.client.get(f"{ONE}/export", params={"version": 1})).json()
     assert export["name"] == "the-moss-bridge.yaml" and export["text"].startswith("title: The Moss Bridge\n")
     assert (await authors.client.get(f"{ONE}/export", params={"version": 9})).json()["code"] == "version_not_found"
-    page = (await authors.client.get("/admin/content/scenarios/the-moss-bridge/versions")).text
+    page = (await authors.client.get("/admin/content/scenarios/the-moss-bridge/versions?before=1")).text
     assert "<del>The Moss Bridge</del>" in page and "<ins>Renamed</ins>" in page
 
 

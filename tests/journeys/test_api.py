@@ -87,6 +87,26 @@ async def test_a_repeated_key_brings_the_first_answer_and_moves_once(family: Run
     assert late.json()["standing"] == now | {"elapsed_s": late.json()["standing"]["elapsed_s"]}
 
 
+async def test_the_key_of_a_move_may_be_in_the_header_and_never_two_keys(family: Running) -> None:
+    game = await start(family)
+    url = f"/api/v1/sessions/{game['session_id']}/moves"
+    body = {"scene_id": "gate", "choice": "continue"}
+    first = await family.client.post(url, json=body, headers={"Idempotency-Key": "once"})
+    again = await family.client.post(url, json=body | {"key": "once"})
+    both = await family.client.post(url, json=body | {"key": "once"}, headers={"Idempotency-Key": "once"})
+    assert first.status_code == 200 and first.content == again.content == both.content
+    for headers, changes, status, code in (
+        ({"Idempotency-Key": "another"}, {"key": "once"}, 422, "keys_differ"),
+        ({"Idempotency-Key": "once"}, {"choice": "roll"}, 422, "key_reused"),
+        ({"Idempotency-Key": "k" * 201}, {}, 400, "key_missing"),
+        ({"Idempotency-Key": " "}, {}, 400, "key_missing"),
+        ({}, {}, 400, "key_missing"),
+    ):
+        refused = await family.client.post(url, json=body | changes, headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (status, code), refused.text
+    assert (await family.client.get(f"/api/v1/sessions/{game['session_id']}")).json()["moves"] == 1
+
+
 @pytest.mark.parametrize(
     "changes, status, code",
     [

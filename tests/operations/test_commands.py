@@ -75,6 +75,20 @@ async def test_asking_again_under_the_same_id_asks_once(desk: Desk) -> None:
     assert (await desk.ask("verify", id=mine)).json()["code"] == "command_differs"
 
 
+async def test_a_key_in_the_header_does_what_an_id_does(desk: Desk) -> None:
+    await desk.sign_in()
+    body, key = {"verb": "start", "collection": "Accounts", "why": "a test"}, {"Idempotency-Key": "once"}
+    first = await desk.client.post("/admin/api/commands", json=body, headers=key)
+    second = await desk.client.post("/admin/api/commands", json=body, headers=key)
+    assert first.status_code == 202 and first.json()["id"] == second.json()["id"]
+    assert await desk.platform.works.open().count(Command) == 1
+    other = await desk.client.post("/admin/api/commands", json=body | {"verb": "verify"}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "key_reused")
+    mine = body | {"id": "0198f0a0-0000-7000-8000-000000000001"}
+    both = await desk.client.post("/admin/api/commands", json=mine, headers=key)
+    assert (both.status_code, both.json()["code"]) == (422, "keys_differ")
+
+
 async def test_of_many_workers_one_carries_a_command_out(desk: Desk) -> None:
     await desk.sign_in()
     asked = (await desk.ask("start")).json()

@@ -3,6 +3,7 @@
 import re
 from datetime import datetime
 from typing import Any, cast
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, get, post
@@ -25,8 +26,10 @@ from mystira.polyglot.replication import Replication
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.bodies import Body, BodyInvalid, convert, read_body
+from mystira.web.keys import IDEMPOTENCY_KEY, KeyMissing, KeyReused, KeysDiffer, key_id, key_of_either
 from mystira.web.openapi import describe
 
+COMMANDS = f"{ADMIN}/api/commands"
 LISTED = 50
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -76,22 +79,32 @@ AUDIT_QUERY = {
 SAMPLE = Asked(verb="verify", collection="Accounts", why="before the cut-over")
 REFUSALS = (
     *(VerbUnknown, CollectionUnknown, WhyMissing, ArgumentsWrong, VerbForbidden, CommandDiffers),
-    BodyInvalid,
+    *(BodyInvalid, KeyMissing, KeyReused, KeysDiffer),
 )
 
 
 @post(
-    f"{ADMIN}/api/commands",
-    opt=allow("operator") | describe(Command, example=SAMPLE, refusals=REFUSALS),
+    COMMANDS,
+    opt=allow("operator") | describe(Command, example=SAMPLE, headers=IDEMPOTENCY_KEY, refusals=REFUSALS),
     status_code=202,
 )
 async def ask(request: Request[Any, Any, Any]) -> Command:
-    """Ask for a verb; a worker does it, and the answer tells where to look what came of it."""
-    return await ask_for(request, await read_body(request, Asked))
+    """Ask for a verb; a worker does it, and the answer tells where to look what came of it.
+
+    An `Idempotency-Key` does what an `id` of one's own does.
+    """
+    asked, who = await read_body(request, Asked), await staff(request)
+    key = key_of_either(request, asked.id)
+    if not key or asked.id:
+        return await ask_for(request, asked)
+    try:
+        return await ask_for(request, msgspec.structs.replace(asked, id=str(UUID(key_id(who.name, COMMANDS, key)))))
+    except CommandDiffers as differs:
+        raise KeyReused from differs
 
 
 @get(
-    f"{ADMIN}/api/commands",
+    COMMANDS,
     opt=allow("viewer")
     | describe(CommandsPage, query={"collection": "Only of this collection.", "after": "Go on behind this command."}),
 )
@@ -104,7 +117,7 @@ async def list_commands(request: Request[Any, Any, Any]) -> CommandsPage:
     return CommandsPage(commands=found.items, after=None if found.after is None else str(found.after[0]))
 
 
-@get(f"{ADMIN}/api/commands/{{command_id:str}}", opt=allow("viewer") | describe(Command, refusals=(CommandNotFound,)))
+@get(f"{COMMANDS}/{{command_id:str}}", opt=allow("viewer") | describe(Command, refusals=(CommandNotFound,)))
 async def show_command(request: Request[Any, Any, Any], command_id: FromPath[str]) -> Command:
     """Show how far a command is, or what came of it."""
     return await views.command(cast(Works, request.app.state.works).open(), command_id)

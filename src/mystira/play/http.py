@@ -35,6 +35,7 @@ from mystira.polyglot.watching import changes
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
 from mystira.web.bodies import Body, BodyInvalid, convert, read_body
+from mystira.web.keys import KEY_LENGTH_MAX, KeyMissing, KeysDiffer, key_of_either
 from mystira.web.lists import LISTING, PageUnknown, span_asked
 from mystira.web.openapi import describe
 from mystira.web.repeats import REPEATABLE, hash_of, repeat_key
@@ -63,11 +64,14 @@ class GameAsked(Body, frozen=True, kw_only=True):
 
 
 class MoveAsked(Body, frozen=True, kw_only=True):
-    """A move: the scene that was seen, a branch id or "continue" or "roll", and a key of the caller's own."""
+    """A move: the scene that was seen, a branch id or "continue" or "roll".
+
+    The caller's own key for it stands here or in the header `Idempotency-Key`.
+    """
 
     scene_id: str
     choice: str
-    key: Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)]
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_MAX)] | None = None
     player_id: str | None = None
 
 
@@ -92,7 +96,11 @@ STARTING = describe(
 MOVING = describe(
     Outcome,
     example=MOVE,
-    refusals=(ChoiceUnknown, KeyReused, PlayerUnknown, SceneMovedOn, SessionNotFound, SessionOver, SessionPaused),
+    headers={"Idempotency-Key": "A key of your own, where `key` is not in the body; one of them is needed."},
+    refusals=(
+        *(ChoiceUnknown, KeyMissing, KeyReused, KeysDiffer, PlayerUnknown),
+        *(SceneMovedOn, SessionNotFound, SessionOver, SessionPaused),
+    ),
 )
 WATCHING = describe(Standing, refusals=(SessionNotFound, TooManyStreams), streams=True)
 SEEING = describe(Standing, refusals=(SessionNotFound,))
@@ -184,9 +192,12 @@ async def move(request: Request[Any, Any, Any], session_id: FromPath[str]) -> Re
     The refusal's `standing` then shows where the game stands.
     """
     asked = await read_body(request, MoveAsked)
+    key = key_of_either(request, asked.key or "")
+    if not key:
+        raise KeyMissing(most=KEY_LENGTH_MAX)
     who = await family(request)
     works = _works(request)
-    wanted = Asked(scene_id=asked.scene_id, choice=asked.choice, key=asked.key, player_id=asked.player_id)
+    wanted = Asked(scene_id=asked.scene_id, choice=asked.choice, key=key, player_id=asked.player_id)
     try:
         game, made = await works.run(actions.make_move, account_id=who.account_id, session_id=session_id, asked=wanted)
     except (SceneMovedOn, SessionOver, SessionPaused) as refused:

@@ -23,12 +23,28 @@ class KeyReused(Problem):
     kind = Kind.UNPROCESSABLE
 
 
+class KeysDiffer(Problem):
+    """The header Idempotency-Key names another request than the body does. Send one of them, or the same in both."""
+
+    kind = Kind.UNPROCESSABLE
+
+
 def needed_key(request: Request[Any, Any, Any]) -> str:
     """Return the key that a request must have; KeyMissing without one."""
     key = request.headers.get("idempotency-key", "").strip()
     if not 1 <= len(key) <= KEY_LENGTH_MAX:
         raise KeyMissing(most=KEY_LENGTH_MAX)
     return key
+
+
+def key_of_either(request: Request[Any, Any, Any], sent: str) -> str:
+    """Return the key that a request has in its header or in its body, "" for none; KeysDiffer for two."""
+    key = request.headers.get("idempotency-key", "").strip()
+    if key and sent and key != sent:
+        raise KeysDiffer
+    if len(key) > KEY_LENGTH_MAX:
+        raise KeyMissing(most=KEY_LENGTH_MAX)
+    return key or sent
 
 
 def key_id(caller: str, route: str, key: str) -> str:

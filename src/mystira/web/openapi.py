@@ -34,6 +34,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     `query` holds the meaning of each parameter, text where a type does not come before it: `(int, "How many.")`.
 
+    `raw` are bodies that are no JSON of ours, by their media type, each with how it looks.
+
     `headers` are those that a caller may send, `also` further answers that are no refusals, and what they mean (with a
     body like `answer`, unless their status allows none); `versioned` answers carry an ETag.
     """
@@ -41,6 +43,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     answer: Any
     body: type[msgspec.Struct] | None = None
     example: msgspec.Struct | None = None
+    raw: dict[str, Any] = {}
     query: dict[str, Any] = {}
     refusals: tuple[type[Problem], ...] = ()
     streams: bool = False
@@ -64,6 +67,7 @@ def describe(
     answer: Any,
     *,
     example: msgspec.Struct | None = None,
+    raw: Mapping[str, Any] | None = None,
     query: Mapping[str, str | tuple[Any, str]] | None = None,
     refusals: Sequence[type[Problem]] = (),
     streams: bool = False,
@@ -77,6 +81,7 @@ def describe(
         answer=answer,
         body=body,
         example=example,
+        raw=dict(raw or {}),
         query=dict(query or {}),
         refusals=tuple(refusals),
         streams=streams,
@@ -153,7 +158,24 @@ def _operation(
     if described.body is not None:
         content = {**schema_of[repr(described.body)], "example": msgspec.to_builtins(described.example)}
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+    if described.raw:
+        kinds = {kind: {"schema": _raw_schema(example), "example": example} for kind, example in described.raw.items()}
+        operation["requestBody"] = {"required": True, "content": kinds}
     return operation
+
+
+def _raw_schema(example: Any) -> dict[str, Any]:
+    """Return what can be said of a body that is no JSON of ours: which fields its form has, and that it holds bytes."""
+    match example:
+        case dict():
+            fields = cast(dict[str, Any], example)
+            return {"type": "object", "properties": {name: _raw_schema(one) for name, one in fields.items()}}
+        case list():
+            return {"type": "array", "items": {"type": "string", "format": "binary"}}
+        case int():
+            return {"type": "integer"}
+        case _:
+            return {"type": "string"}
 
 
 def _answer(status: int, meaning: str, described: Described, schema_of: dict[str, Any]) -> dict[str, Any]:

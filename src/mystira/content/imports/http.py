@@ -43,6 +43,7 @@ class Only(Body, frozen=True, kw_only=True):
 
 SENDING = describe(
     Import,
+    raw={"application/octet-stream": "The bytes of a story (YAML or JSON), or of a ZIP of stories and media."},
     query={
         "name": "What the file is called.",
         "publish": "`true`: let players see the stories at once.",

@@ -20,9 +20,7 @@ from mystira.content.vocabulary.model import slug
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import EVERYTHING, Order, Where, all_of, any_of, equal, prefix
 from mystira.polyglot.work import Work
-from mystira.web.lists import SHOWN, cursor_in, cursor_text
-
-VERSIONS_SHOWN = 100
+from mystira.web.lists import SHOWN, PageUnknown, Span, cursor_in, cursor_text
 
 Shelf = Literal["", "draft", "in_review", "published", "archived", "changed", "changes_in_review"]
 SHELVES: dict[Shelf, str] = {
@@ -78,6 +76,13 @@ class VersionRow(Value, frozen=True, kw_only=True):
     is_shown: bool
 
 
+class VersionsPage(Value, frozen=True, kw_only=True):
+    """A page of a story's versions, the newest first; `after` leads to older ones."""
+
+    items: tuple[VersionRow, ...]
+    after: str | None
+
+
 async def scenarios(work: Work, wanted: Wanted) -> ScenariosPage:
     """Return a page of stories."""
     order = Order(wanted.order, descending=wanted.order == "changed_at")
@@ -101,24 +106,32 @@ def row(scenario: Scenario) -> ScenarioRow:
     )
 
 
-async def versions(work: Work, scenario: Scenario) -> tuple[VersionRow, ...]:
-    """Return a story's last versions, the newest first; numbers that nothing points to were interrupted."""
+async def versions(work: Work, scenario: Scenario, span: Span) -> VersionsPage:
+    """Return a page of a story's versions, the newest first; numbers that nothing points to were interrupted."""
     rows: list[VersionRow] = []
-    for number in range(scenario.latest_version, max(0, scenario.latest_version - VERSIONS_SHOWN), -1):
+    for number in range(_newest(scenario, span.after), 0, -1):
+        if len(rows) == span.limit:
+            return VersionsPage(items=tuple(rows), after=str(rows[-1].number))
         found = await work.get(ScenarioVersion, version_id(scenario.id, number), scenario.id)
         if found is not None:
-            shown = scenario.state == "published" and number == scenario.latest_version
-            content = found.content
             rows.append(
                 VersionRow(
                     number=number,
-                    title=content.title,
-                    scenes=len(content.scenes),
+                    title=found.content.title,
+                    scenes=len(found.content.scenes),
                     published_at=found.published_at,
-                    is_shown=shown,
+                    is_shown=scenario.state == "published" and number == scenario.latest_version,
                 )
             )
-    return tuple(rows)
+    return VersionsPage(items=tuple(rows), after=None)
+
+
+def _newest(scenario: Scenario, after: str) -> int:
+    if not after:
+        return scenario.latest_version
+    if not (after.isascii() and after.isdigit() and len(after) < 10):
+        raise PageUnknown
+    return min(int(after) - 1, scenario.latest_version)
 
 
 async def content_at(work: Work, scenario: Scenario, number: int | None) -> ScenarioContent:

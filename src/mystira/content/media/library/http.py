@@ -35,6 +35,14 @@ QUERY = {
     **LISTING,
 }
 UPLOAD_HEADERS = {"X-File-Name": "The name of the file, percent-encoded, where it is the body itself and no form."}
+UPLOADS = {
+    "multipart/form-data": {
+        "files": ["The bytes of a file, with its name."],
+        "why": "For the harbour stories.",
+        "replace": "false",
+    },
+    "application/octet-stream": "The bytes of one file, or of a ZIP of files.",
+}
 STALE = (MediaNotFound, Stale, VersionNeeded, VersionUnreadable)
 
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
@@ -98,7 +106,12 @@ async def show_medium(request: Request[Any, Any, Any], media_id: FromPath[str]) 
     request_max_body_size=None,
     opt=allow("operator")
     | takes_files(UPLOAD_BYTES_MAX)
-    | describe(Uploaded, headers=UPLOAD_HEADERS, refusals=(UploadTooLarge, UploadUnreadable, DiskFull, NoRoomForMedia)),
+    | describe(
+        Uploaded,
+        raw=UPLOADS,
+        headers=UPLOAD_HEADERS,
+        refusals=(UploadTooLarge, UploadUnreadable, DiskFull, NoRoomForMedia),
+    ),
 )
 async def upload(request: Request[Any, Any, Any]) -> Uploaded:
     """Take in files: a form with any number of them (fields `why`, `replace`), or one file or ZIP as the body.

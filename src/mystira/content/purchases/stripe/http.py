@@ -21,7 +21,25 @@ class Received(Value, frozen=True, kw_only=True):
     received: bool = True
 
 
-HEARING = describe(Received, refusals=(NoticeRefused, PurchaseNotFound, PaymentMismatch, PaymentOff))
+NOTICE = {
+    "type": "checkout.session.completed",
+    "created": 1_763_740_800,
+    "data": {
+        "object": {
+            "metadata": {"account_id": "a-family", "purchase_id": "a-purchase"},
+            "payment_status": "paid",
+            "payment_intent": "pi_1",
+            "amount_total": 499,
+            "currency": "eur",
+        }
+    },
+}
+HEARING = describe(
+    Received,
+    raw={"application/json": NOTICE},
+    headers={"Stripe-Signature": "When it was sent, and its signature, as Stripe writes them."},
+    refusals=(NoticeRefused, PurchaseNotFound, PaymentMismatch, PaymentOff),
+)
 
 
 @post("/api/v1/payments/stripe", opt=allow("anyone") | HEARING, status_code=200)

@@ -30,7 +30,7 @@ from mystira.content.scenarios.problems import (
     WhyMissing,
 )
 from mystira.content.scenarios.versions.pages import Sides
-from mystira.content.scenarios.views import By, ScenarioRow, ScenariosPage, Shelf, VersionRow, Wanted, row
+from mystira.content.scenarios.views import By, ScenarioRow, ScenariosPage, Shelf, VersionsPage, Wanted, row
 from mystira.polyglot.entity import Value
 from mystira.polyglot.work import Works
 from mystira.textfiles.readers import Readers
@@ -91,12 +91,6 @@ class ScenarioShown(Value, frozen=True, kw_only=True):
     document: dict[str, Any]
     findings: tuple[Finding, ...]
     steps: tuple[str, ...]
-
-
-class VersionsShown(Value, frozen=True, kw_only=True):
-    """A story's last versions, the newest first."""
-
-    items: tuple[VersionRow, ...]
 
 
 class Exported(Value, frozen=True, kw_only=True):
@@ -208,11 +202,14 @@ async def delete_scenario(request: Request[Any, Any, Any], scenario_id: FromPath
     await _works(request).run(actions.delete, scenario_id=scenario_id, asked=asked, uses=uses)
 
 
-@get(f"{ONE}/versions", opt=allow("viewer") | describe(VersionsShown, refusals=(ScenarioNotFound,)))
-async def list_versions(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> VersionsShown:
-    """List a story's versions."""
-    work = _works(request).open()
-    return VersionsShown(items=await views.versions(work, await actions.scenario_of(work, scenario_id)))
+@get(
+    f"{ONE}/versions",
+    opt=allow("viewer") | describe(VersionsPage, query=LISTING, refusals=(ScenarioNotFound, PageUnknown, BodyInvalid)),
+)
+async def list_versions(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> VersionsPage:
+    """List a story's versions, the newest first."""
+    work, span = _works(request).open(), span_asked(request.query_params)
+    return await views.versions(work, await actions.scenario_of(work, scenario_id), span)
 
 
 @get(

@@ -13,9 +13,18 @@ from mystira.content.scenarios.pages import LIST
 from mystira.polyglot.work import Works
 from mystira.web.access import allow
 from mystira.web.bodies import Body, convert
+from mystira.web.lists import Span
 from mystira.web.pages import page
 
 VERSIONS = f"{LIST}/{{scenario_id:str}}/versions"
+
+
+class Shown(Body, frozen=True, kw_only=True):
+    """Which versions are listed, and which two states are compared."""
+
+    before: int | None = None
+    after: int | None = None
+    older_than: str = ""
 
 
 class Sides(Body, frozen=True, kw_only=True):
@@ -29,10 +38,11 @@ class Sides(Body, frozen=True, kw_only=True):
 async def versions_page(request: Request[Any, Any, Any], scenario_id: FromPath[str]) -> Response[bytes]:
     """List a story's versions, and show what is different between two of them."""
     given = {name: value for name, value in request.query_params.items() if value}
-    asked = convert(given, Sides, strict=False)
+    asked = convert(given, Shown, strict=False)
     work = cast(Works, request.app.state.works).open()
     scenario = await actions.scenario_of(work, scenario_id)
     before = asked.before or scenario.latest_version or None
+    listed = await views.versions(work, scenario, Span(after=asked.older_than))
     difference = None
     if before is not None:
         one = await views.content_at(work, scenario, before)
@@ -43,7 +53,9 @@ async def versions_page(request: Request[Any, Any, Any], scenario_id: FromPath[s
         "content/scenario_versions.html",
         scenario=scenario,
         steps=steps(scenario),
-        versions=await views.versions(work, scenario),
+        versions=listed.items,
+        older=listed.after,
+        numbers=dict.fromkeys(filter(None, (before, asked.after, *(one.number for one in listed.items)))),
         before=before,
         after=asked.after,
         difference=difference,
