@@ -8,7 +8,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Annotated, Literal
 
-import msgspec
 from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from mystira import __version__
@@ -82,7 +81,7 @@ def run(
 def settings(*, json: AsJson = False) -> None:
     """Show every setting, its default and its meaning."""
     if json:
-        print_json([setting._asdict() for setting in SETTINGS])
+        print_json(SETTINGS)
         return
     for setting in SETTINGS:
         say(f"{setting.name} (default: {setting.default or 'none'})\n    {setting.meaning}")
@@ -160,7 +159,7 @@ def provision_(
 
     findings = asyncio.run(provisioning(read_settings(), dry_run=dry_run))
     if json:
-        print_json([finding._asdict() for finding in findings])
+        print_json(findings)
     else:
         for finding in findings:
             say(f"{finding.name}: {finding.told(dry_run=dry_run)}")
@@ -183,7 +182,7 @@ def inspect(
 
     found = asyncio.run(inspecting(read_settings(), collections, mapping, limit))
     if json:
-        print_json([msgspec.to_builtins(one) for one in found])
+        print_json(found)
     else:
         for line in (line for one in found for line in told(one)):
             say(line)

@@ -48,7 +48,7 @@ from mystira.textfiles.child import RAW
 from mystira.textfiles.readers import Limits, Readers, open_readers
 
 if TYPE_CHECKING:
-    from mystira.polyglot.stores.cosmos.provision import Finding
+    from mystira.polyglot.stores.cosmos.policy import Finding
     from mystira.services.doors import Doors
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -29,7 +29,7 @@ class SettingsWrong(Problem):
         return f"The settings cannot be used:\n{self.facts['wrong']}"
 
 
-class Setting(NamedTuple):
+class Setting(msgspec.Struct, frozen=True):
     """One documented setting: its default as it would be written, and what it means."""
 
     name: str

@@ -6,7 +6,7 @@ from mystira.polyglot.collection import Collection
 from mystira.polyglot.query import Query, contains, prefix
 from mystira.polyglot.store import Key, RangeGone, Unavailable
 from mystira.polyglot.stores.cosmos.keys import can_be_id, stored_id, told_id
-from mystira.polyglot.stores.cosmos.provision import CHANGED, DIFFERS, FITS
+from mystira.polyglot.stores.cosmos.policy import CHANGED, DIFFERS, FITS
 from mystira.polyglot.stores.cosmos.store import CosmosDocuments, open_cosmos, provision_cosmos
 from tests.contracts.sample import COLLECTIONS, SAMPLES, Sample, record_of
 from tests.cosmos_store.conftest import Account

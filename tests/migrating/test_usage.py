@@ -1,9 +1,14 @@
 """What a person gets wrong is told in one sentence, and what scripts rely on stands in the documents."""
 
+import asyncio
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import jsonschema
 import msgspec
@@ -11,6 +16,9 @@ import pytest
 from cyclopts import App
 from rich.console import Console
 
+from mystira.cosmos_emulator.endpoint import Endpoint
+from mystira.cosmos_emulator.serving import listening
+from mystira.cosmos_emulator.signing import WELL_KNOWN_KEY
 from mystira.migrating import exits
 from mystira.migrating.answers import ANSWERS, Status, schema_of
 from mystira.migrating.commands import dead_letters, migrate
@@ -103,6 +111,42 @@ def test_backup_restore_and_admin_print_what_their_schemas_say(tmp_path: Path) -
             ended = place.run(*words, "--json")
             assert ended.code == 0, ended
             jsonschema.validate(json.loads(ended.out), schema_of(schema), jsonschema.Draft202012Validator)
+
+
+def test_settings_and_cosmos_print_what_their_schemas_say(tmp_path: Path) -> None:
+    with cosmos_account() as url:
+        documents = f"cosmos://{url.removeprefix('http://')}/mystira?tls=0"
+        place = Place(tmp_path / "data", MYSTIRA_DOCUMENTS=documents, MYSTIRA_COSMOS_KEY=WELL_KNOWN_KEY)
+        for schema, *words in (
+            ("settings", "settings"),
+            ("cosmos-provision", "cosmos", "provision", "--dry-run"),
+            ("cosmos-provision", "cosmos", "provision"),
+            ("cosmos-inspect", "cosmos", "inspect", "Accounts", "UserProfiles"),
+        ):
+            ended = place.run(*words, "--json")
+            assert ended.code == 0, ended
+            answer = json.loads(ended.out)
+            assert answer, words
+            jsonschema.validate(answer, schema_of(schema), jsonschema.Draft202012Validator)
+
+
+@contextmanager
+def cosmos_account() -> Iterator[str]:
+    """A Cosmos DB beside the commands, which run event loops of their own."""
+    began: Queue[tuple[asyncio.AbstractEventLoop, asyncio.Event, str]] = Queue()
+
+    async def serve() -> None:
+        ended = asyncio.Event()
+        async with listening(Endpoint()) as (url, _):
+            began.put((asyncio.get_running_loop(), ended, url))
+            await ended.wait()
+
+    thread = Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    loop, ended, url = began.get()
+    yield url
+    loop.call_soon_threadsafe(ended.set)
+    thread.join()
 
 
 def test_the_document_tells_every_verb_every_code_and_every_schema() -> None:

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from mystira.content import views as content
+from mystira.content.scenarios.model.scenario import version_id
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.journal import DeadLetter, LetterKind
 from mystira.polyglot.store import Key
+from mystira.run import SAMPLE_CONTENT
+from mystira.services.app import seed
 from tests.operations.conftest import Desk
 from tests.operations.families import corrupt, make_families
 from tests.operations.test_reconciliation import copied, got, seen
@@ -81,3 +85,19 @@ async def test_a_record_of_a_partition_is_found_by_its_id_alone(corrupted: Desk)
     await corrupted.platform.works.run(give_consent, account_id="family-0", profile_id="child-0")
     found = await record(corrupted, "child-0", "ParentalConsents")
     assert (found["key"], found["both_hold"], found["difference"]) == (["child-0", "child-0"], False, None)
+
+
+async def test_what_processes_remember_of_a_record_is_told_and_it_is_never_of_records_that_change(
+    corrupted: Desk,
+) -> None:
+    told = await got(corrupted, "/records?collection=Accounts&id=family-0")
+    assert (told["record"]["never_changes"], told["remembered"]) == (False, [])
+    assert "No process remembers records of Accounts" in await seen(
+        corrupted, "/compare?collection=Accounts&id=family-0"
+    )
+    await seed(corrupted.platform, SAMPLE_CONTENT, print)
+    card = (await content.library(corrupted.platform.works.open()))[0]
+    where = f"collection=ScenarioVersions&id={version_id(card.id, card.version)}"
+    told = await got(corrupted, f"/records?{where}")
+    assert told["record"]["never_changes"] and told["remembered"][0]["name"] == "content.cards"
+    assert "content.cards" in await seen(corrupted, f"/compare?{where}")

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from mystira.content.scenarios.storage import SCENARIO_VERSIONS
 from mystira.play.actions import make_move
 from mystira.play.model import moves
 from mystira.play.model.moves import Asked, choices_of
@@ -60,7 +61,7 @@ class _Game:
         relational = MemoryRelational()
         self.servers = [
             Works(
-                Catalog(COLLECTIONS),
+                Catalog((*COLLECTIONS, SCENARIO_VERSIONS)),
                 documents=documents,
                 relational=relational,
                 clock=clock,
@@ -69,7 +70,8 @@ class _Game:
             for server in range(2)
         ]
         for works in self.servers:
-            works.memos.named("play.scripts", 1).put((self.script.scenario_id, self.script.version), self.script)
+            known = works.memos.named("play.scripts", 1, of="ScenarioVersions")
+            known.put((self.script.scenario_id, self.script.version), self.script)
 
     async def begin(self) -> GameSession:
         first, _ = moves.start(

@@ -207,7 +207,7 @@ def _searched(card: StoryCard) -> str:
 
 async def _card(work: Work, scenario: Scenario) -> StoryCard | None:
     # The scenario holds the draft; what players see is its latest version, which never changes.
-    known: Memo[str, StoryCard] = work.memos.named("content.cards", CARDS_MAX)
+    known: Memo[str, StoryCard] = work.memos.named("content.cards", CARDS_MAX, of="ScenarioVersions")
     id = version_id(scenario.id, scenario.latest_version)
     card = known.get(id)
     if card is None:

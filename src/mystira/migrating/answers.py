@@ -10,6 +10,7 @@ from mystira.doctor.findings import Diagnosis
 from mystira.migrating.journey import Step
 from mystira.operations.admins.views import AdminShown
 from mystira.polyglot import backfill, cutover
+from mystira.polyglot.adopt.inspecting import Inspection
 from mystira.polyglot.archivefiles import Manifest
 from mystira.polyglot.backups.manifest import BroughtBack, Taken
 from mystira.polyglot.certificate import Certificate, Gate
@@ -21,6 +22,8 @@ from mystira.polyglot.repair import Outcome
 from mystira.polyglot.repair_plan import Plan as RepairPlan
 from mystira.polyglot.reports import Comparison, RunKind
 from mystira.polyglot.store import Key
+from mystira.polyglot.stores.cosmos.policy import Finding
+from mystira.settings import Setting
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,6 +228,9 @@ ANSWERS: dict[str, Any] = {
     "restore": BroughtBack,
     "admin": AdminShown,
     "admins": list[AdminShown],
+    "settings": list[Setting],
+    "cosmos-provision": list[Finding],
+    "cosmos-inspect": list[Inspection],
 }
 """Every shape by the name of its schema."""
 

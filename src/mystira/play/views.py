@@ -137,7 +137,7 @@ async def session(work: Work, account_id: str, session_id: str) -> GameSession:
 async def script(work: Work, scenario_id: str, version: int) -> Script:
     """Return what a game pinned to this version is played by."""
     # A published version never changes, so what was made of it once need not be read again.
-    known: Memo[tuple[str, int], Script] = work.memos.named("play.scripts", SCRIPTS_MAX)
+    known: Memo[tuple[str, int], Script] = work.memos.named("play.scripts", SCRIPTS_MAX, of="ScenarioVersions")
     played = known.get((scenario_id, version))
     if played is None:
         found = await content.published_version(work, scenario_id, version)

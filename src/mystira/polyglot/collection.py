@@ -35,7 +35,8 @@ class Collection(Generic[E]):
     out at the end): Cosmos DB sorts by nothing else, so no store does; `unique` names field lists whose values
     PostgreSQL keeps apart (a document store cannot: claim such a value by a record of its own first);
     `time_to_live_s` lets the document store forget records that long after their last write (only for records nobody
-    misses); `personal` names the fields that identify a person.
+    misses); `personal` names the fields that identify a person; records that `never_changes` are made and removed, and
+    are all that a process may remember.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Collection(Generic[E]):
         unique: tuple[tuple[str, ...], ...] = (),
         time_to_live_s: int | None = None,
         personal: frozenset[str] = frozenset(),
+        never_changes: bool = False,
         schema: int = 1,
     ) -> None:
         self.entity = entity
@@ -65,6 +67,7 @@ class Collection(Generic[E]):
         self.unique = unique
         self.time_to_live_s = time_to_live_s
         self.personal = personal
+        self.never_changes = never_changes
         self.schema = schema
         self.foreign: ForeignForm | None = None
         self.fields = fields_of_entity(entity)

@@ -1,11 +1,23 @@
 """What a process remembers of records that can never change: bounded, and counted by hits and misses."""
 
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from mystira.polyglot import measures
+from mystira.polyglot.catalog import Catalog
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+class Remembered(msgspec.Struct, frozen=True, kw_only=True):
+    """How many values this process remembers under a name, and how many it may."""
+
+    name: str
+    values: int
+    most: int
 
 
 class Memo(Generic[K, V]):
@@ -15,7 +27,8 @@ class Memo(Generic[K, V]):
     is ever looked at again.
     """
 
-    def __init__(self, name: str, most: int) -> None:
+    def __init__(self, name: str, most: int, of: str = "") -> None:
+        self.of = of
         self._name = name
         self._most = most
         self._values: dict[K, V] = {}
@@ -30,6 +43,11 @@ class Memo(Generic[K, V]):
         self._values[key] = value
         return value
 
+    @property
+    def remembered(self) -> Remembered:
+        """How full it is."""
+        return Remembered(name=self._name, values=len(self._values), most=self._most)
+
     def put(self, key: K, value: V) -> V:
         """Remember a value, forgetting the one that nobody asked for longest."""
         if len(self._values) >= self._most:
@@ -41,9 +59,18 @@ class Memo(Generic[K, V]):
 class Memos:
     """The memos of a process, under a name for each reader; they are made when they are first asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
         self._memos: dict[str, Memo[Any, Any]] = {}
 
-    def named(self, name: str, most: int) -> Memo[Any, Any]:
-        """Return a memo; the name is a label of its metrics, so it comes from the code."""
-        return self._memos.setdefault(name, Memo(name, most))
+    def named(self, name: str, most: int, *, of: str) -> Memo[Any, Any]:
+        """Return a memo of what is made of records of one collection, which declares that they never change.
+
+        The name is a label of the memo's metrics, so it comes from the code.
+        """
+        assert self._catalog.named(of).never_changes, f"records of {of} change, so no process may remember them"
+        return self._memos.setdefault(name, Memo(name, most, of))
+
+    def made_of(self, collection: str) -> Sequence[Remembered]:
+        """Return what this process remembers of a collection's records so far."""
+        return [memo.remembered for memo in self._memos.values() if memo.of == collection]

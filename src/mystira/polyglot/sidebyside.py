@@ -62,7 +62,7 @@ class SideBySide(msgspec.Struct, frozen=True, kw_only=True):
     """A key as both stores hold it. `difference` None: they agree, or only one of them is meant to hold it.
 
     `letters` are without what they hold. `leader_print` and `follower_print` change whenever a side does; a repair
-    hands them in again.
+    hands them in again. Of records that `never_changes` holds for, and of no others, a process may remember something.
     """
 
     collection: str
@@ -70,6 +70,7 @@ class SideBySide(msgspec.Struct, frozen=True, kw_only=True):
     leader: Leader
     phase: str
     both_hold: bool
+    never_changes: bool
     document: Held | None
     row: Held | None
     difference: DifferenceClass | None
@@ -108,6 +109,7 @@ async def side_by_side(r: Replication, collection: Collection[Any], key: Key, *,
         leader=control.leader,
         phase=control.phase,
         both_hold=both_hold,
+        never_changes=collection.never_changes,
         document=_held(document),
         row=_held(row),
         difference=found and found.kind,

@@ -30,6 +30,9 @@ def next_version(
     events: tuple[StoredEvent, ...],
 ) -> Record:
     """Return the record that follows `base` under this control state."""
+    assert staged.entity is None or base is None or base.entity is None or not staged.collection.never_changes, (
+        f"{staged.collection.name} declares that its records never change"
+    )
     before = stamp_before(base, control)
     parent = base.stamp if base else Stamp()
     extra = base.extra if base else {}

@@ -84,7 +84,7 @@ class Works:
         self.committed = committed
         self.sender = Sender(documents, relational, self.leadership, clock=clock, pause=self.pause, sleep=sleep)
         self.shadows = Shadows(documents, relational, random=self.random, sleep=sleep)
-        self.memos = Memos()
+        self.memos = Memos(catalog)
         self.watchers = Watchers()
 
     def open(self, *, op: str = "", correlation_id: str = "", mark: str = "") -> "Work":

@@ -19,7 +19,11 @@ SCENARIOS = Collection(
     orders=((Order("title"),), (Order("changed_at", descending=True),)),
 )
 SCENARIO_VERSIONS = Collection(
-    ScenarioVersion, container="ScenarioVersions", table="scenario_versions", partition="scenario_id"
+    ScenarioVersion,
+    container="ScenarioVersions",
+    table="scenario_versions",
+    partition="scenario_id",
+    never_changes=True,
 )
 
 COLLECTIONS = (SCENARIOS, SCENARIO_VERSIONS)

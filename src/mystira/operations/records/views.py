@@ -8,6 +8,7 @@ from mystira.operations import views as commands
 from mystira.operations.model import Command
 from mystira.operations.reconciliation.views import collection_named
 from mystira.polyglot.control import Change
+from mystira.polyglot.memos import Remembered
 from mystira.polyglot.repair import plan_for_keys
 from mystira.polyglot.repair_plan import Repair
 from mystira.polyglot.replication import Replication
@@ -22,7 +23,8 @@ COMMANDS_LOOKED_AT = 200
 class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """What a search has found: `others` when several partitions hold the id, else the one record, if it is there.
 
-    `repair` is what would mend it; `changes` are the last of the whole collection, `asked` what was asked for it.
+    `repair` is what would mend it; `changes` are the last of the whole collection, `asked` what was asked for it;
+    `remembered` is what the process that answers keeps in memory of records of this collection.
     """
 
     record: SideBySide | None = None
@@ -30,6 +32,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     repair: Repair | None = None
     changes: Sequence[Change] = ()
     asked: Sequence[Command] = ()
+    remembered: Sequence[Remembered] = ()
 
 
 async def look(r: Replication, work: Work, name: str, id: str, partition: str | None, *, reveal: bool) -> Looked:
@@ -50,6 +53,7 @@ async def look(r: Replication, work: Work, name: str, id: str, partition: str | 
         repair=repair,
         changes=await r.journal.history(name, CHANGES_MAX),
         asked=await _asked(work, name, keys[0]),
+        remembered=work.memos.made_of(name),
     )
 
 

@@ -6,9 +6,29 @@ each other's way; a value that must be unique is claimed by a record of its own.
 
 from typing import Any, NamedTuple, cast
 
+import msgspec
+
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.orders import composite_index, reversed_order
 from mystira.polyglot.query import Order
+
+MADE, CHANGED, DIFFERS, FITS = "made", "changed", "differs", "fits"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What is so with the database or one container. A dry run only says what would be done."""
+
+    name: str
+    state: str
+    details: tuple[str, ...] = ()
+
+    def told(self, *, dry_run: bool) -> str:
+        """Return the state in words."""
+        words = {MADE: "would be made", CHANGED: "would be changed"} if dry_run else {}
+        told = words.get(self.state, self.state)
+        if self.state == DIFFERS:
+            return f"{told}, and a partition key cannot be changed: copy the documents into a new container"
+        return told
 
 
 class Wanted(NamedTuple):

@@ -1,32 +1,24 @@
 """Makes the database and its containers, and tells how those that are there differ from what is declared."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import CosmosClient, DatabaseProxy
 from azure.cosmos.exceptions import CosmosResourceExistsError, CosmosResourceNotFoundError
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.stores.cosmos.policy import Wanted, can_be_mended, drift, wanted
-
-MADE, CHANGED, DIFFERS, FITS = "made", "changed", "differs", "fits"
-
-
-class Finding(NamedTuple):
-    """What is so with the database or one container. A dry run only says what would be done."""
-
-    name: str
-    state: str
-    details: tuple[str, ...] = ()
-
-    def told(self, *, dry_run: bool) -> str:
-        """Return the state in words."""
-        words = {MADE: "would be made", CHANGED: "would be changed"} if dry_run else {}
-        told = words.get(self.state, self.state)
-        if self.state == DIFFERS:
-            return f"{told}, and a partition key cannot be changed: copy the documents into a new container"
-        return told
+from mystira.polyglot.stores.cosmos.policy import (
+    CHANGED,
+    DIFFERS,
+    FITS,
+    MADE,
+    Finding,
+    Wanted,
+    can_be_mended,
+    drift,
+    wanted,
+)
 
 
 async def provision(

@@ -29,8 +29,8 @@ from mystira.polyglot.stores.cosmos.credentials import signed_in
 from mystira.polyglot.stores.cosmos.documents import loaded, loaded_item, loaded_looked, outgoing, place_of
 from mystira.polyglot.stores.cosmos.failures import Failed, headers_of, translated, was_cut_off
 from mystira.polyglot.stores.cosmos.feed import Edges
-from mystira.polyglot.stores.cosmos.policy import lacking_orders
-from mystira.polyglot.stores.cosmos.provision import Finding, provision
+from mystira.polyglot.stores.cosmos.policy import Finding, lacking_orders
+from mystira.polyglot.stores.cosmos.provision import provision
 from mystira.polyglot.stores.cosmos.query import Compiled, confined_to, merged
 
 REQUEST_S = 5.0
