@@ -15,7 +15,7 @@ dev: setup-test ## Run, starting again whenever the code changes.
 test: setup-test ## Set everything up and run all tests. ARGS="tests/play -k roll" runs some.
 	@tools/browser.sh
 	@tools/promtool.sh
-	@.venv/bin/python -m pytest -n 2 --dist loadfile --durations=25 --durations-min=10 $(ARGS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25 --durations-min=10 $(ARGS)
 
 check: setup-test ## Everything that continuous integration runs: style, types, contracts, tests.
 	@echo "== ruff: style" && .venv/bin/ruff check && .venv/bin/ruff format --check --quiet

@@ -24,7 +24,7 @@ from mystira.polyglot.phases import Phase
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
-from mystira.polyglot.transition import Terms, change_phase
+from mystira.polyglot.transition import Terms, change_phase, pick_up
 from mystira.polyglot.work import Works
 from tests.polyglot.counting import COLLECTIONS, Rig
 
@@ -111,6 +111,8 @@ def _loops(process: Process) -> list[Any]:
         "letters": lambda: retry_due(process.r),
         "digests": process.keeper.step,
         "drains": DrainWatch(process.leadership, process.r.journal).step,
+        # A step whose coordinator was refused half-way is finished by whichever worker comes by.
+        "transitions": lambda: pick_up(process.r),
     }
     return [keep_doing(name, step, Wake(), idle_s=0.02) for name, step in steps.items()]
 

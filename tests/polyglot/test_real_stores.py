@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -49,6 +50,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 # MYSTIRA_TEST_REAL_SEEDS=50 runs more of them.
 SEEDS = int(os.environ.get("MYSTIRA_TEST_REAL_SEEDS", "1"))
 ROUNDS = 2
+# How long one step may be refused in calm weather before the walk is given up and says why: a hang, not a slow machine.
+PATIENCE_S = 300.0
 WRITERS, KEYS = 3, ("a", "b", "c", "d")
 # At the end the copy is filled anew, so that both stores can be compared.
 WALK = (DUAL, REVERSED, POSTGRES, REVERSED, DUAL, COSMOS, DUAL)
@@ -192,10 +195,10 @@ async def wired(documents: str, dsn: str, path: Path, random: Random) -> AsyncGe
 
 
 @asynccontextmanager
-async def in_trouble(wires: Wires, random: Random) -> AsyncIterator[None]:
+async def in_trouble(wires: Wires, random: Random) -> AsyncIterator[asyncio.Task[None]]:
     task = asyncio.create_task(wires.trouble(random))
     try:
-        yield
+        yield task
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -215,23 +218,32 @@ async def written(processes: tuple[Process, ...], seed: int) -> AsyncIterator[Wr
     await asyncio.gather(*tasks)
 
 
-async def walk(process: Process) -> None:
-    """Move through the phases; whatever is refused or given up is asked again, like an operator would."""
+async def walk(process: Process, trouble: asyncio.Task[None]) -> None:
+    """Move through the phases; whatever is refused or given up is asked again, like an operator would.
+
+    Once nothing goes wrong any more, an operator would not ask for ever either.
+    """
     for phase in WALK:
-        while not await stepped(process, phase):
+        refused: dict[str, float] = {}
+        while (refusal := await stepped(process, phase)) is not None:
+            if trouble.done():
+                refused.setdefault(refusal, monotonic())
+            for_s = monotonic() - min(refused.values(), default=monotonic())
+            assert for_s < PATIENCE_S, f"{phase} is refused though all is calm: {list(refused)}"
             await asyncio.sleep(0.05)
 
 
-async def stepped(process: Process, phase: Any) -> bool:
+async def stepped(process: Process, phase: Any) -> str | None:
+    """Go one step; None, or why it was refused."""
     try:
         row = await process.r.row(COUNTERS)
         if row.phase is COSMOS and phase is DUAL and not row.complete:
             await process.fill(COUNTERS)
         if row.phase is not phase:
             await process.move(COUNTERS, phase)
-    except (Problem, StoreError):
-        return False
-    return True
+    except (Problem, StoreError) as refused:
+        return repr(refused)
+    return None
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
@@ -242,8 +254,8 @@ async def test_nothing_is_lost_and_nothing_is_twice(
     random = Random(seed)
     async with wired(documents, clean_postgres, tmp_path, random) as wires:
         processes = tuple(Process(wires.rig, name, tempo=TEMPO, page=7) for name in ("a", "b"))
-        async with tended(*processes), written(processes, seed) as writers, in_trouble(wires, random):
-            await walk(Process(wires.rig, "operator", tempo=TEMPO, page=7))
+        async with tended(*processes), written(processes, seed) as writers, in_trouble(wires, random) as trouble:
+            await walk(Process(wires.rig, "operator", tempo=TEMPO, page=7), trouble)
         after = Process(wires.rig, "after", tempo=TEMPO)
         await after.settle()
         await examine(after, writers)
