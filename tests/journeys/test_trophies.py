@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mystira.content import views as content
@@ -11,6 +12,7 @@ from mystira.content.badges.model import Badge
 from mystira.content.desk.actions import By, create
 from mystira.content.desk.model.kinds import KINDS
 from mystira.content.media.actions.uploading import Incoming, take_one
+from mystira.play.actions import give_badge
 from mystira.play.model.results import BadgeGoal, UserBadge
 from mystira.play.model.session import GameSession
 from mystira.play.trophies.model import progress_by_axis
@@ -129,6 +131,19 @@ async def test_a_badge_shows_the_picture_that_was_uploaded_for_it_and_the_others
     assert page.count('src="/static/art/badges/') == len(others) + 1 == page.count('width="36"')
     answer = await family.client.get(address)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+    # So does the page that says which badges are new.
+    game = (await start(family))["session_id"]
+    await family.client.post(f"/api/v1/sessions/{game}/abandon")
+    for badge in (goal, plain):
+        await works.run(give_badge, profile_id="sample-mira", goal=goal_of(badge), session_id=game)
+    new = (await family.client.get(f"/play/{game}/earned", headers={"hx-request": "true"})).text
+    assert new.count("A new badge") == 2
+    assert new.count(address) == 1 and 'alt="A lion &lt;yawns&gt;."' in new
+    assert new.count(f'src="/static/art/badges/{plain.tier}.svg') == 1 == new.count('width="60"')
+
+
+def goal_of(badge: Badge) -> BadgeGoal:
+    return msgspec.convert(badge, BadgeGoal, from_attributes=True)
 
 
 async def show(work: Work, *, badge_id: str, image: str | None) -> None:

@@ -190,6 +190,28 @@ async def test_another_processs_write_is_seen_and_counts(sqlite: SqliteDocuments
     other.close()
 
 
+async def test_what_was_made_of_a_version_once_is_shared_and_another_version_is_made_anew(
+    sqlite: SqliteDocuments, path: Path
+) -> None:
+    await sqlite.write(SAMPLES, record_of(Sample(id="a", owner_id="o", tags=("x",))), None)
+    key = Key("o", "a")
+    first = await sqlite.read(SAMPLES, key)
+    assert first is not None and await sqlite.read(SAMPLES, key) is first
+    (range_id, *_) = [
+        one for one in await sqlite.feed_ranges(SAMPLES) if (await sqlite.feed(SAMPLES, one, "", 9)).items
+    ]
+    assert (await sqlite.feed(SAMPLES, range_id, "", 9)).items[0].record is first
+    other = await open_sqlite(path, COLLECTIONS)
+    try:
+        changed = record_of(Sample(id="a", owner_id="o", tags=("y",)), base=first)
+        await other.write(SAMPLES, changed, first)
+        second = await sqlite.read(SAMPLES, key)
+        assert second is not None and second.entity == changed.entity
+        assert (await sqlite.feed(SAMPLES, range_id, "", 9)).items[0].record is second
+    finally:
+        other.close()
+
+
 async def test_a_split_in_another_process_is_seen(sqlite: SqliteDocuments, path: Path) -> None:
     parent = (await sqlite.feed_ranges(SAMPLES))[0]
     other = await open_sqlite(path, COLLECTIONS)

@@ -184,6 +184,11 @@ async def media_addresses(work: Work, key: bytes, media_ids: Iterable[str | None
     return {id: address for id, address in found.items() if address is not None}
 
 
+async def media_texts(work: Work, media_ids: Iterable[str | None]) -> dict[str, str]:
+    """Return what is said instead of each uploaded medium among these, to those who cannot see it."""
+    return {one: await media.said_instead_of(work, one) for one in dict.fromkeys(media_ids) if one is not None}
+
+
 @cache
 def program_media_ids() -> frozenset[str]:
     """Return the ids of the media that come with the program."""

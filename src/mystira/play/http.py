@@ -1,7 +1,6 @@
 """The player API: start games, see where they stand, make moves."""
 
-from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -30,8 +29,8 @@ from mystira.play.problems import (
 )
 from mystira.play.trophies.views import Activity, activity
 from mystira.play.views import Outcome, Standing, outcome, script, session, standing
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.store import Key
-from mystira.polyglot.watching import changes
 from mystira.polyglot.work import Works
 from mystira.web.access import allow, family
 from mystira.web.bodies import Body, BodyInvalid, convert, read_body
@@ -39,7 +38,7 @@ from mystira.web.keys import KEY_LENGTH_MAX, KeyMissing, KeysDiffer, key_of_eith
 from mystira.web.lists import LISTING, PageUnknown, span_asked
 from mystira.web.openapi import describe
 from mystira.web.repeats import REPEATABLE, hash_of, repeat_key
-from mystira.web.streams import Streams, Told, TooManyStreams
+from mystira.web.streams import Coming, Gone, Streams, TooManyStreams, told
 
 OWN_GAME = allow("family", touches="game session")
 
@@ -166,23 +165,25 @@ async def watch(request: Request[Any, Any, Any], session_id: FromPath[str]) -> S
     async def may_look() -> bool:
         return await request.app.state.authenticate(request) is not None
 
-    told = _told(works, who.account_id, session_id)
-    return cast(Streams, request.app.state.streams).answer(who.account_id, told, may_look)
+    telling = _telling(works, Key(who.account_id, session_id))
+    return cast(Streams, request.app.state.streams).answer(who.account_id, telling, may_look)
 
 
-async def _told(works: Works, account_id: str, session_id: str) -> AsyncGenerator[Told]:
-    async def read() -> GameSession:
-        return await session(works.open(), account_id, session_id)
+def _telling(works: Works, key: Key) -> AbstractContextManager[Coming]:
+    async def read() -> tuple[Stamp, GameSession]:
+        work = works.open()
+        try:
+            game = await session(work, *key)
+        except SessionNotFound as gone:
+            raise Gone from gone
+        return work.version_of(game), game
 
-    async def show(game: GameSession) -> Told:
+    async def show(game: GameSession) -> bytes:
         work = works.open()
         shown = standing(game, await script(work, game.scenario_id, game.scenario_version), work)
-        return Told("standing", msgspec.json.encode(shown).decode())
+        return told("standing", msgspec.json.encode(shown).decode())
 
-    name, key = works.catalog.of(GameSession).name, Key(account_id, session_id)
-    with suppress(SessionNotFound):
-        async for told in changes(works.watchers, name, key, read, show):
-            yield told
+    return works.watchers.watch(works.catalog.of(GameSession).name, key, read, show)
 
 
 @post("/api/v1/sessions/{session_id:str}/moves", opt=OWN_GAME | MOVING, status_code=200)

@@ -127,6 +127,7 @@ async def _shown(request: Request[Any, Any, Any], session_id: str, notice: str =
         "notice": notice,
         "image": story.image if story else None,
         "uploaded": await content.media_addresses(work, request.app.state.key, _media_of(shown.scene)),
+        "texts": await content.media_texts(work, (shown.scene.media.image, shown.scene.media.video)),
         "closing": _closing_choice(game, played),
     }
     context |= await _ending(work, game, played) if game.is_over else {"axes": await content.axis_names(work)}
@@ -148,6 +149,7 @@ async def _counted(work: Work, game: GameSession, played: Script) -> dict[str, A
         "earned": await earnings(work, game, played),
         "is_counted": game.state != "completed" or await actions.is_counted(work, game),
         "axes": await content.axis_names(work),
+        "pictures": await content.badge_pictures(work),
         "achieved_names": await achieved_names(work, game),
     }
 

@@ -312,7 +312,7 @@ class Work:
             await self._works.sender.send(staged.collection, record, base, term)
             self._committed = record
             self._works.committed()
-            self._works.watchers.ring(staged.collection.name, staged.key)
+            self._works.watchers.ring(staged.collection.name, staged.key, record.stamp, record.entity)
             await self._works.sender.follow_up(staged.collection, record, term.control.phase)
 
     @property

@@ -4,8 +4,8 @@ So there is nothing to catch up on: whoever was away for a while has everything 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from typing import Any, cast
 
 import structlog
@@ -17,7 +17,7 @@ from mystira.web.access import staff
 from mystira.web.away import says_who
 from mystira.web.health import lacking
 from mystira.web.pages import Pages
-from mystira.web.streams import Streams, Told
+from mystira.web.streams import Streams, told
 
 log = structlog.get_logger(__name__)
 
@@ -39,18 +39,21 @@ async def live(
     pages, streams = cast(Pages, request.app.state.pages), cast(Streams, request.app.state.streams)
     who = await staff(request)
 
-    async def parts() -> AsyncGenerator[Told]:
-        before = None
+    before = b""
+
+    async def coming() -> bytes:
+        nonlocal before
         while True:
+            if before:
+                await asyncio.sleep(every_s)
             try:
-                told = Told("message", pages.render(template, {"staff": who, **await look()}))
+                event = told("message", pages.render(template, {"staff": who, **await look()}))
             except StoreError as error:
                 log.warning("live_part_failed", template=template, error=str(error))
-                told = Told("away", AWAY.format(who=says_who(await lacking(request))))
-            if told != before:
-                yield told
-                before = told
-            await asyncio.sleep(every_s)
+                event = told("away", AWAY.format(who=says_who(await lacking(request))))
+            if event != before:
+                before = event
+                return event
 
     async def may_look() -> bool:
         # Looked up anew: who was signed out or disabled meanwhile is told nothing more.
@@ -59,4 +62,4 @@ async def live(
             return await request.app.state.authenticate_staff(request) is not None
         return False
 
-    return streams.answer(f"admin {who.name}", parts(), may_look)
+    return streams.answer(f"admin {who.name}", nullcontext(coming), may_look)

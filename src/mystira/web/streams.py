@@ -3,8 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
-from typing import Any, NamedTuple
+from contextlib import AbstractContextManager, suppress
 
 from litestar.response import Stream
 
@@ -15,6 +14,9 @@ HEARTBEAT_S = 15.0
 RETRY_MS = 2_000
 STREAMS_MAX, STREAMS_EACH_MAX = 600, 20
 
+Coming = Callable[[], Awaitable[bytes]]
+"""Returns the next event when there is one. Whoever gives up waiting may ask again and has missed nothing."""
+
 
 class TooManyStreams(Problem):
     """Too many pages are watching at once. Close one, or look again in a moment."""
@@ -22,11 +24,14 @@ class TooManyStreams(Problem):
     kind = Kind.TOO_MANY
 
 
-class Told(NamedTuple):
-    """One event: its name and its text, which must not need what was told before."""
+class Gone(Exception):
+    """There is nothing any more that could be told of: the stream ends."""
 
-    event: str
-    text: str
+
+def told(event: str, text: str) -> bytes:
+    """Return one event, written once for all who are told; its text must not need what was told before."""
+    lines = "".join(f"data: {line}\n" for line in text.splitlines() or [""])
+    return f"event: {event}\n{lines}\n".encode()
 
 
 class Streams:
@@ -36,16 +41,20 @@ class Streams:
         self._most = most
         self._most_each = most_each
         self._open: Counter[str] = Counter()
-        self._closing = asyncio.Event()
+        self._beats: set[asyncio.Timeout] = set()
+        self._is_closing = False
 
     def close(self) -> None:
         """End every stream."""
-        self._closing.set()
+        self._is_closing = True
+        for beat in self._beats:
+            if not beat.expired():
+                beat.reschedule(0)
 
     def answer(
         self,
         who: str,
-        told: AsyncGenerator[Told],
+        telling: AbstractContextManager[Coming],
         may_look: Callable[[], Awaitable[bool]],
         *,
         beat_s: float = HEARTBEAT_S,
@@ -57,47 +66,41 @@ class Streams:
         if self._open.total() >= self._most or self._open[who] >= self._most_each:
             raise TooManyStreams(retry_after_s=5)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return Stream(self._lines(who, told, may_look, beat_s), media_type="text/event-stream", headers=headers)
+        return Stream(self._lines(who, telling, may_look, beat_s), media_type="text/event-stream", headers=headers)
 
     async def _lines(
-        self, who: str, told: AsyncGenerator[Told], may_look: Callable[[], Awaitable[bool]], beat_s: float
+        self,
+        who: str,
+        telling: AbstractContextManager[Coming],
+        may_look: Callable[[], Awaitable[bool]],
+        beat_s: float,
     ) -> AsyncGenerator[bytes]:
         self._open[who] += 1
-        closing = asyncio.create_task(self._closing.wait())
-        coming: asyncio.Task[Told] | None = None
         try:
             yield b"retry: %d\n\n" % RETRY_MS
-            while not closing.done():
-                coming = coming or asyncio.create_task(_next(told))
-                await asyncio.wait((coming, closing), timeout=beat_s, return_when=asyncio.FIRST_COMPLETED)
-                if coming.done():
-                    yield _encoded(coming.result())
-                    coming = None
-                elif not await may_look():
-                    return
-                else:
-                    yield b":\n\n"
-        except StopAsyncIteration:
-            return
+            with telling as coming, suppress(Gone):
+                while not self._is_closing:
+                    event = await self._within(beat_s, coming)
+                    if event is not None:
+                        yield event
+                    elif self._is_closing or not await may_look():
+                        return
+                    else:
+                        yield b":\n\n"
         finally:
-            await _ended(closing, coming)
-            await told.aclose()
             self._open[who] -= 1
             self._open += Counter()
 
-
-async def _next(told: AsyncGenerator[Told]) -> Told:
-    return await anext(told)
-
-
-async def _ended(*tasks: "asyncio.Task[Any] | None") -> None:
-    for task in tasks:
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await task
-
-
-def _encoded(told: Told) -> bytes:
-    lines = "".join(f"data: {line}\n" for line in told.text.splitlines() or [""])
-    return f"event: {told.event}\n{lines}\n".encode()
+    async def _within(self, beat_s: float, coming: Coming) -> bytes | None:
+        """Return the next event; None at the next heartbeat, or when the streams are closed."""
+        beat = asyncio.timeout(beat_s)
+        try:
+            async with beat:
+                self._beats.add(beat)
+                return await coming()
+        except TimeoutError:
+            if not beat.expired():
+                raise
+            return None
+        finally:
+            self._beats.discard(beat)

@@ -52,6 +52,9 @@ async def test_the_stories_show_it_and_a_second_start_brings_nothing_twice(desk:
     asked = {"account_id": "sample-family", "owner_profile_id": "sample-mira", "seats": seats}
     game = await start_game(works, scenario_id="the-lantern-in-the-lighthouse", **asked)
     page = (await desk.client.get(f"/play/{game.id}")).text
+    assert re.findall(r'class="view" src="[^"]+" alt="([^"]+)"', page) == [
+        "A lighthouse without light on a rock at night. Nell waves from the shore."
+    ]
     (picture,), (sound,) = re.findall(r'class="view" src="([^"]+)"', page), re.findall(r'data-sound="([^"]+)"', page)
     for address, kind in ((picture, "image/webp"), (sound, "audio/")):
         sent = await desk.client.get(unescape(address))

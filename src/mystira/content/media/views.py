@@ -86,6 +86,13 @@ async def shown_at(work: Work, key: bytes, media_id: str | None) -> str | None:
     return address_of(media_id) if asset.is_open else signed_address(key, media_id, work.now)
 
 
+async def said_instead_of(work: Work, media_id: str | None) -> str:
+    """Return what is said to those who cannot see or hear an uploaded medium; "" where nobody has told."""
+    media_type = None if media_id is None else type_of(media_id)
+    asset = None if media_id is None or media_type is None else await work.get(MediaAsset, media_id, media_type)
+    return "" if asset is None or asset.is_deleted else asset.alt_text
+
+
 def address_of(media_id: str) -> str:
     """Return the address of a medium that anybody may fetch."""
     return f"/media/{quote(media_id)}"

@@ -16,6 +16,7 @@ from mystira.polyglot.entity import Entity, Stamp
 from mystira.polyglot.envelope import ENVELOPE
 from mystira.polyglot.fields import Field, FieldKind
 from mystira.polyglot.store import Key, Record, Spilled, StoredEvent
+from mystira.polyglot.twins import default_of, from_twin, twin_of
 
 
 class _Event(msgspec.Struct, rename="camel", gc=False):
@@ -47,7 +48,7 @@ class RecordDecoder:
     def __init__(self, collection: Collection[Any]) -> None:
         self._entity: type[Entity] = collection.entity
         self._names = [field.name for field in collection.fields]
-        self._nested = [_nested(field, collection.entity) for field in collection.fields if field.from_document]
+        self._nested = _nested(collection)
         self._has_plain_key = all(_is_plain_text(collection.by_name[name]) for name in collection.key_fields)
         self._decoder = msgspec.json.Decoder(_shape(collection))
         self._parts = attrgetter(*self._names, ENVELOPE)
@@ -91,9 +92,8 @@ def _shape(collection: Collection[Any]) -> type[msgspec.Struct]:
     fields: list[Any] = [(ENVELOPE, _Envelope)]
     for field in collection.fields:
         info = declared[field.name]
-        # Nested values have names of their own to translate, so they stay as they are for the moment.
-        kind = Any if field.from_document else info.type
-        fields.append((field.name, kind) if info.required else (field.name, kind, _default(info)))
+        kind = twin_of(info.type)
+        fields.append((field.name, kind) if info.required else (field.name, kind, default_of(info)))
     rename = {field.name: field.document_name for field in collection.fields}
     return msgspec.defstruct(
         f"{collection.entity.__name__}Document",
@@ -105,21 +105,14 @@ def _shape(collection: Collection[Any]) -> type[msgspec.Struct]:
     )
 
 
-def _default(info: msgspec.structs.FieldInfo) -> Any:
-    if info.default_factory is not msgspec.NODEFAULT:
-        return msgspec.field(default_factory=info.default_factory)
-    return info.default
-
-
 def _is_plain_text(field: Field) -> bool:
     return field.kind is FieldKind.TEXT and field.to_document is None
 
 
-def _nested(field: Field, entity: type[Entity]) -> tuple[str, Callable[[Any], Any]]:
-    (info,) = (info for info in msgspec.structs.fields(entity) if info.name == field.name)
-    rename = field.from_document
-    assert rename is not None
-    return field.name, lambda value: msgspec.convert(rename(value), info.type)
+def _nested(collection: Collection[Any]) -> list[tuple[str, Callable[[Any], Any]]]:
+    """Return what makes values of the twins inside a document, by the names of their fields."""
+    declared = msgspec.structs.fields(collection.entity)
+    return [(info.name, from_twin(info.type)) for info in declared if twin_of(info.type) is not info.type]
 
 
 def _stored(event: _Event) -> StoredEvent:

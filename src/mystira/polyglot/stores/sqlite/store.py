@@ -12,10 +12,11 @@ import apsw
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import CONTROLS
 from mystira.polyglot.entity import Stamp
+from mystira.polyglot.memos import Memo
 from mystira.polyglot.query import Query, Where
 from mystira.polyglot.roster import ROSTERS
 from mystira.polyglot.spill import SPILLS
-from mystira.polyglot.store import Conflict, FeedPage, Incoming, Key, Record, Unavailable
+from mystira.polyglot.store import Conflict, FeedPage, Incoming, Key, Record, Unavailable, Unreadable
 from mystira.polyglot.stores.documents import Meter, can_exist, dump, expiry, load, load_item, load_looked
 from mystira.polyglot.stores.ranges import hash_of
 from mystira.polyglot.stores.sqlite.failures import sentence
@@ -24,6 +25,8 @@ from mystira.polyglot.stores.sqlite.query import Compiled
 from mystira.polyglot.stores.sqlite.schema import LOCKED_S_MAX, connect, create, quoted
 from mystira.polyglot.stores.sqlite.writer import Writer
 
+# What was written is read soon: by the feed, by who watches, by the next change. Long documents are few.
+RECORDS_MAX, CHARACTERS_MAX = 1_000, 32 * 1024
 # Readers hardly ever meet a lock, and while they wait the event loop does.
 READER_LOCKED_S_MAX = 1.0
 
@@ -40,10 +43,15 @@ class _Row(NamedTuple):
 class _Container:
     """The statements of one container, written once."""
 
-    def __init__(self, collection: Collection[Any], ask: Callable[[str, Sequence[Any]], list[Any]]) -> None:
+    def __init__(
+        self,
+        collection: Collection[Any],
+        ask: Callable[[str, Sequence[Any]], list[Any]],
+        load_row: Callable[[Collection[Any], str, int], Incoming],
+    ) -> None:
         self.collection = collection
         table = quoted(collection.container)
-        self.feed = Feed(collection.container, ask, _load_item)
+        self.feed = Feed(collection.container, ask, load_row)
         self.read = (
             f"SELECT position, body FROM {table} "  # noqa: S608 - names come from declarations.
             "WHERE partition = ? AND id = ? AND (expires_at IS NULL OR expires_at > ?)"
@@ -90,7 +98,10 @@ class SqliteDocuments:
         self._writer = writer
         self._clock = clock
         self._meter = Meter(clock)
-        self._containers = {collection.name: _Container(collection, self._ask) for collection in collections}
+        # A position belongs to one version of one document for ever, so what was made of it can be shared: values are
+        # frozen, and whoever changes one makes a new one.
+        self._versions: Memo[tuple[Collection[Any], int], Record] = Memo("documents.versions", RECORDS_MAX)
+        self._containers = {one.name: _Container(one, self._ask, self._load_row) for one in collections}
         # A container's newest position is where its feed ends.
         tables = [quoted(container.collection.container) for container in self._containers.values()]
         newest = [f"(SELECT max(position) FROM {table})" for table in tables]  # noqa: S608 - names come from declarations.
@@ -120,7 +131,8 @@ class SqliteDocuments:
             return None
         position, body = found[0]
         self._meter.read(collection, len(body))
-        return container.load(body, position)
+        known = self._versions.get((container.collection, position))
+        return known or self._kept(container.collection, container.load(body, position), body, position)
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
         """Commit the document where the base's ETag still stands."""
@@ -230,6 +242,16 @@ class SqliteDocuments:
             return connection.total_changes() - before
 
         return await self._writer.write(job)
+
+    def _load_row(self, collection: Collection[Any], body: str, position: int) -> Incoming:
+        known = self._versions.get((collection, position))
+        if known is not None:
+            return known
+        found = _load_item(collection, body, position)
+        return found if isinstance(found, Unreadable) else self._kept(collection, found, body, position)
+
+    def _kept(self, collection: Collection[Any], record: Record, body: str, position: int) -> Record:
+        return record if len(body) > CHARACTERS_MAX else self._versions.put((collection, position), record)
 
     def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
         try:
