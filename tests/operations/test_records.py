@@ -92,7 +92,7 @@ async def test_what_processes_remember_of_a_record_is_told_and_it_is_never_of_re
 ) -> None:
     told = await got(corrupted, "/records?collection=Accounts&id=family-0")
     assert (told["record"]["never_changes"], told["remembered"]) == (False, [])
-    assert "No process remembers records of Accounts" in await seen(
+    assert "Records of Accounts change, so every read asks a store" in await seen(
         corrupted, "/compare?collection=Accounts&id=family-0"
     )
     await seed(corrupted.platform, SAMPLE_CONTENT, print)
