@@ -1,24 +1,33 @@
 """What operators do in a browser: sign in, ask for verbs, wait for what comes of them, and what they do in SQL."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from playwright.sync_api import Browser, Page, expect
 
+from mystira.operations.admins.commands import add
 from mystira.polyglot.stores.postgres.embedded import attach
+from mystira.run import opened_works
+from mystira.settings import read_settings
 from tests.browser.looks import shoot, watched
-from tests.processes import ROOT, RunningPlatform
+from tests.processes import RunningPlatform
 
 PASSWORD = "moss-bridge-lantern"
 COMMAND_S_MAX = 120
-BEHIND = "UPDATE polyglot.feed_position SET continuation = '', moved_at = now() - interval '1 hour'"
+T = TypeVar("T")
+# Whoever reads a feed cannot note how far they came, so what they carry over stays behind.
+HELD_UP = """
+CREATE FUNCTION polyglot.held_up() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'held up by a test' USING ERRCODE = 'deadlock_detected'; END $$;
+CREATE TRIGGER held_up BEFORE INSERT OR UPDATE ON polyglot.feed_position
+FOR EACH ROW EXECUTE FUNCTION polyglot.held_up()
+"""
+LET_GO = "DROP TRIGGER held_up ON polyglot.feed_position; DROP FUNCTION polyglot.held_up()"
 LETTERS = """
 INSERT INTO polyglot.dead_letters
   (collection, partition, id, kind, stamp, op, payload, rival, error, attempts, created_at)
@@ -33,10 +42,11 @@ def start(data: Path, *services: str) -> RunningPlatform:
 
 
 def add_admin(data: Path, **environment: str) -> None:
-    given = {name: value for name, value in os.environ.items() if not name.startswith("MYSTIRA_")}
-    given |= {"MYSTIRA_DATA": str(data), **environment}
-    command = [sys.executable, "-m", "mystira", "admin", "add", "ada", "--role", "admin"]
-    subprocess.run(command, input=f"{PASSWORD}\n", text=True, env=given, cwd=ROOT, check=True, capture_output=True)
+    async def run() -> None:
+        async with opened_works(read_settings({"MYSTIRA_DATA": str(data)} | environment), print) as works:
+            await add(works, "ada", "admin", PASSWORD)
+
+    apart(run)
 
 
 def sql(data: Path, statement: str) -> None:
@@ -47,9 +57,13 @@ def sql(data: Path, statement: str) -> None:
         await connection.close()
         await attached.release()
 
-    # The browser's event loop lives in this thread and lets no other one start.
+    apart(run)
+
+
+def apart(run: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run it in a thread of its own: the browser's event loop lives in this one and lets no other start."""
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, run()).result()
+        return thread.submit(lambda: asyncio.run(run())).result()
 
 
 def ask(page: Page, address: str, verb: str, collection: str = "Accounts", **arguments: Any) -> dict[str, Any]:

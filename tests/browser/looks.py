@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Page, expect
 
@@ -10,7 +10,14 @@ HERE = Path(__file__).parent
 SHOTS = Path(os.environ.get("MYSTIRA_TEST_SCREENSHOTS", HERE / "screenshots"))
 AXE = (HERE / "vendor/axe.min.js").read_text()
 WIDTHS = {"phone": (360, 740), "desk": (1440, 900)}
-SCHEMES = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+PAPER = (
+    ("body", "backgroundColor", {"rgb(255, 255, 255)"}),
+    (".scroller", "backgroundColor", {"rgb(255, 255, 255)"}),
+    ("tbody td", "color", {"rgb(0, 0, 0)", "rgb(51, 51, 51)"}),
+)
+COLOURS = "([place, what]) => [...document.querySelectorAll(place)].map((one) => getComputedStyle(one)[what])"
 TOUCH_PX = 44
 
 RULES = """async () => {
@@ -37,25 +44,50 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [.
 
 def shoot(page: Page, name: str) -> None:
     """Keep pictures of a page, and fail for what sticks out, is too small to touch, or shuts somebody out."""
+    # What axe looks at is the same at both widths, and it takes its time.
+    looked = [(scheme, kind, kind == "phone") for scheme in SCHEMES for kind in WIDTHS]
+    _look(page, name, looked)
+
+
+def glance(page: Page, name: str, *, dark: bool) -> None:
+    """Look at a page once at each width, the phone in one scheme and the desk in the other."""
+    phone, desk = reversed(SCHEMES) if dark else SCHEMES
+    _look(page, name, [(phone, "phone", True), (desk, "desk", False)])
+
+
+def _look(page: Page, name: str, looked: list[tuple[Scheme, str, bool]]) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
     # A click may have begun to load the next page; there is nothing to look at until it is there.
     page.wait_for_load_state("load")
     expect(page.locator("main")).to_be_visible()
-    for scheme in SCHEMES:
+    for scheme, kind, thoroughly in looked:
+        width, height = WIDTHS[kind]
         # Without motion nothing is half transparent when its contrast is measured.
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         assert page.evaluate("document.getAnimations().length") == 0, "this moves although less motion was asked for"
-        for kind, (width, height) in WIDTHS.items():
-            page.set_viewport_size({"width": width, "height": height})
-            where = f"{name} ({kind}, {scheme})"
-            wide = page.evaluate(TOO_WIDE)
-            assert wide == [], f"{where} is too wide: {wide}"
-            page.screenshot(path=SHOTS / f"{name}-{kind}-{scheme}.png", full_page=True)
-            # What axe looks at is the same at both widths, and it takes its time.
-            found = violations(page) if kind == "phone" else []
-            assert found == [], f"{where}: {found}"
-            assert page.evaluate(SMALL, TOUCH_PX) == [], where
+        page.set_viewport_size({"width": width, "height": height})
+        where = f"{name} ({kind}, {scheme})"
+        wide = page.evaluate(TOO_WIDE)
+        assert wide == [], f"{where} is too wide: {wide}"
+        page.screenshot(path=SHOTS / f"{name}-{kind}-{scheme}.png", full_page=True)
+        found = violations(page) if thoroughly else []
+        assert found == [], f"{where}: {found}"
+        assert page.evaluate(SMALL, TOUCH_PX) == [], where
     page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+
+
+def on_paper(page: Page, name: str) -> None:
+    """Look at a page as it is printed from a dark screen: black on white, whole, without what is for clicking."""
+    page.emulate_media(media="print", color_scheme="dark")
+    # The width of A4 on its side, less its margins, in CSS pixels.
+    page.set_viewport_size({"width": 1040, "height": 720})
+    page.screenshot(path=SHOTS / f"{name}-print.png", full_page=True)
+    expect(page.get_by_role("navigation", name="Administration")).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is cut off on paper"
+    for place, what, colours in PAPER:
+        found = page.evaluate(COLOURS, [place, what])
+        assert set(found) <= colours, (name, place, set(found))
+    page.emulate_media(media="screen", color_scheme="light")
 
 
 def violations(page: Page) -> list[Any]:

@@ -1,25 +1,26 @@
 """The Migration page in each of its states, by mouse and by keyboard, on paper, and after its server was away."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from mystira.operations.actions.verbs import VERBS
 from tests.browser.administering import (
-    BEHIND,
     COMMAND_S_MAX,
+    HELD_UP,
+    LET_GO,
     LETTERS,
     add_admin,
-    ask,
     copy_whole,
     see,
     sign_in,
     sql,
     start,
 )
-from tests.browser.looks import SHOTS, shoot
+from tests.browser.looks import shoot
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -28,8 +29,9 @@ DRAINING = """
 UPDATE polyglot.control SET n = n + 1, state = 'DRAIN', target = 'DualWritePostgresRead', coordinator = 'a terminal',
   deadline = now() + interval '1 hour' WHERE collection = 'Accounts'
 """
-CORRUPTED = "UPDATE accounts SET display_name = 'Somebody else' WHERE id = 'sample-family'"
-WAIVED = {"waived": ["backup", "scrub", "verification", "digests", "lag"]}
+ELSEWHERE = {"abort", "repair", "repair-record", "replay", "park", "discard"}
+"""Verbs that other pages offer, or only a state that is looked at elsewhere."""
+NOTHING: Mapping[str, str] = {}
 
 
 @pytest.fixture
@@ -53,67 +55,11 @@ def worker(desk: RunningPlatform, data: Path) -> Iterator[RunningPlatform]:
     platform.stop(signal.SIGKILL)
 
 
-def test_the_board_looks_right_empty_healthy_diverged_failed_and_draining(
-    browser: Browser, desk: RunningPlatform, worker: RunningPlatform, data: Path
-) -> None:
-    page, said = sign_in(browser, desk.address)
-    board, accounts = f"{desk.address}/admin/migration", f"{desk.address}/admin/migration/Accounts"
-    see(page, board, "migration-empty", "alone")
-    see(page, accounts, "migration-collection-empty", "nothing was measured yet")
-    copy_whole(page, desk.address, "Accounts")
-    told = ask(page, desk.address, "scrub")
-    assert "hold the same" in told["outcome"]
-    page.goto(board)
-    row = page.get_by_role("row", name="Accounts")
-    expect(row).to_contain_text("healthy")
-    # What the gates say comes with the live part, for looking at them takes a moment.
-    row.get_by_text("1 closed").click()
-    expect(row).to_contain_text("Take one: mystira backup")
-    shoot(page, "migration-healthy")
-    expect(row).to_contain_text("Take one: mystira backup")
-    see(page, accounts, "migration-collection-healthy", "everything was reread")
-    print_out(page, "migration", board)
-    print_out(page, "migration-collection", accounts)
-    sql(data, CORRUPTED)
-    told = ask(page, desk.address, "scrub")
-    assert "1 keys differ" in told["outcome"]
-    see(page, board, "migration-diverged", "diverged")
-    sql(data, LETTERS)
-    see(page, board, "migration-failed", "failed")
-    see(page, accounts, "migration-collection-failed", "some changes could not be carried over")
-    sql(data, DRAINING)
-    see(page, board, "migration-draining", "draining")
-    see(page, accounts, "migration-collection-draining", "DRAIN")
-    asked_by_mouse(page, "Abort", "a terminal was closed")
-    expect(page.get_by_text("Accounts is in DualWriteCosmosRead, and nothing is under way")).to_be_visible(
-        timeout=COMMAND_S_MAX * 1_000
-    )
-    shoot(page, "migration-command")
-    page.goto(accounts)
-    expect(page.get_by_text("a terminal was closed").first).to_be_visible()
-    assert said == []
-    page.close()
-
-
-def asked_by_mouse(page: Page, button: str, why: str) -> None:
-    page.get_by_role("link", name=button, exact=True).click()
-    page.get_by_label("Why").fill(why)
-    page.get_by_role("button", name=button, exact=True).click()
-
-
-def test_a_copy_that_nobody_follows_is_lagging_and_being_filled_says_how_far_it_is(
-    browser: Browser, desk: RunningPlatform, worker: RunningPlatform, data: Path
+def test_what_is_asked_for_waits_while_nobody_carries_it_out_and_the_board_says_so(
+    browser: Browser, desk: RunningPlatform
 ) -> None:
     page, said = sign_in(browser, desk.address)
     board = f"{desk.address}/admin/migration"
-    copy_whole(page, desk.address, "Accounts")
-    worker.stop()
-    sql(data, BEHIND)
-    see(page, board, "migration-lagging", "lagging")
-    see(page, f"{board}/Accounts", "migration-collection-lagging", "See what holds the follower or the relay up")
-    see(page, f"{desk.address}/admin/queue?collection=Accounts", "queue-keys", "Keys of Accounts that wait")
-    expect(page.get_by_role("region", name="Keys that wait")).to_contain_text("sample-family")
-    # Nobody carries out what is asked for now, and the board says what waits.
     page.goto(f"{board}/GameSessions")
     page.get_by_role("link", name="Fill or keep the copy").click()
     expect(page.get_by_role("heading", name="The plan")).to_be_visible()
@@ -127,24 +73,58 @@ def test_a_copy_that_nobody_follows_is_lagging_and_being_filled_says_how_far_it_
     page.close()
 
 
-def test_every_verb_is_confirmed_on_a_page_that_says_what_it_does(
+def test_every_verb_is_confirmed_on_a_page_that_says_what_it_does_and_carried_out(
     browser: Browser, desk: RunningPlatform, worker: RunningPlatform, data: Path
 ) -> None:
     page, said = sign_in(browser, desk.address)
-    accounts = f"{desk.address}/admin/migration/Accounts"
-    met = confirmed(page, accounts)
+    accounts, badges = (f"{desk.address}/admin/migration/{name}" for name in ("Accounts", "Badges"))
+    met = steered(page, badges, data)
+    copy_whole(page, desk.address, "Badges")
+    pressed(page, badges, "Drop the copy")
     copy_whole(page, desk.address, "Accounts")
-    page.goto(accounts)
     met |= confirmed(page, accounts)
+    pressed(page, accounts, "Verify")
+    pressed(page, accounts, "Reread all")
+    pressed(page, accounts, "Shadow reads", {"Share of the reads": "0.5"})
     shoot_plan(page, accounts, "cutover")
-    assert ask(page, desk.address, "cutover", **WAIVED)["state"] == "done"
+    pressed(page, accounts, "Cut over")
     met |= confirmed(page, accounts)
     shoot_plan(page, accounts, "rollback")
-    assert ask(page, desk.address, "finish")["state"] == "done"
+    pressed(page, accounts, "Roll back")
+    pressed(page, accounts, "Cut over")
+    pressed(page, accounts, "Finish")
     met |= confirmed(page, accounts)
-    assert met == {"start", "verify", "scrub", "shadow", "cutover", "stop", "rollback", "finish", "reopen"}
+    pressed(page, accounts, "Reopen")
+    assert met == VERBS.keys() - ELSEWHERE
     assert said == []
     page.close()
+
+
+def steered(page: Page, collection: str, data: Path) -> set[str]:
+    """Steer a filling, which is held up for as long as that takes; return the verbs that were offered."""
+    met = confirmed(page, collection)
+    sql(data, HELD_UP)
+    pressed(page, collection, "Fill or keep the copy")
+    met |= confirmed(page, collection)
+    pressed(page, collection, "Throttle", {"Request units a second": "50"})
+    pressed(page, collection, "Pause")
+    met |= confirmed(page, collection)
+    pressed(page, collection, "Resume")
+    sql(data, LET_GO)
+    return met
+
+
+def pressed(page: Page, collection: str, button: str, fields: Mapping[str, str] = NOTHING) -> None:
+    """Ask for a verb by mouse, with whatever gates are closed waived, and wait until it is done."""
+    page.goto(collection)
+    page.get_by_role("link", name=button, exact=True).click()
+    for gate in page.get_by_role("checkbox").all():
+        gate.check()
+    for label, value in fields.items():
+        page.get_by_label(label).fill(value)
+    page.get_by_label("Why").fill("a test")
+    page.get_by_role("button", name=button, exact=True).click()
+    expect(page.get_by_text("done", exact=True)).to_be_visible(timeout=COMMAND_S_MAX * 1_000)
 
 
 def confirmed(page: Page, accounts: str) -> set[str]:
@@ -222,22 +202,3 @@ def tab_to(page: Page, id: str) -> None:
 
 def focused(page: Page) -> str:
     return page.evaluate("document.activeElement.id")
-
-
-def print_out(page: Page, name: str, address: str) -> None:
-    """Look at a page as it comes on paper, from a screen that is dark."""
-    page.goto(address)
-    expect(page.get_by_text("Live: this changes by itself.")).to_be_visible()
-    page.emulate_media(media="print", color_scheme="dark")
-    # The width of A4 on its side, less its margins, in CSS pixels.
-    page.set_viewport_size({"width": 1040, "height": 720})
-    page.screenshot(path=SHOTS / f"{name}-print.png", full_page=True)
-    expect(page.get_by_role("navigation", name="Administration")).to_be_hidden()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is cut off on paper"
-    for place, what, colour in (
-        ("body", "backgroundColor", "rgb(255, 255, 255)"),
-        (".scroller", "backgroundColor", "rgb(255, 255, 255)"),
-        ("tbody td", "color", "rgb(0, 0, 0)"),
-    ):
-        assert page.evaluate(f"getComputedStyle(document.querySelector('{place}')).{what}") == colour, place
-    page.emulate_media(media="screen", color_scheme="light")
