@@ -25,7 +25,7 @@ def test_a_difference_is_found_looked_at_and_mended(browser: Browser, tmp_path: 
         panel = page.locator("section", has=page.get_by_role("heading", name="Reread all"))
         panel.get_by_label("Why").fill("something looks odd")
         panel.get_by_role("button", name="Reread now").click()
-        expect(page.get_by_text("1 keys differ for certain")).to_be_visible(timeout=COMMAND_S_MAX * 1_000)
+        expect(page.get_by_text("1 key differs for certain")).to_be_visible(timeout=COMMAND_S_MAX * 1_000)
         page.goto(f"{admin}/reconciliation/collections/Accounts")
         page.get_by_role("row", name="1 differ").get_by_role("link").click()
         expect(page.get_by_role("heading", name="What differs")).to_be_visible()
@@ -46,7 +46,7 @@ def plan_and_repair(page: Page) -> None:
     report = page.url
     page.get_by_label("Why").fill("plan it")
     page.get_by_role("button", name="Make a plan").click()
-    expect(page.get_by_text("1 keys would be repaired")).to_be_visible(timeout=COMMAND_S_MAX * 1_000)
+    expect(page.get_by_text("1 key would be repaired")).to_be_visible(timeout=COMMAND_S_MAX * 1_000)
     page.goto(report)
     page.get_by_role("row", name="sample-family").get_by_role("link").click()
     expect(page.get_by_text("The two sides differ: divergent")).to_be_visible()

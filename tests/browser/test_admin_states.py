@@ -111,7 +111,7 @@ def test_every_page_looks_right_in_every_state(browser: Browser, tmp_path: Path)
         page.goto(f"{desk.address}{PAGES['migration']}")
         expect(page.get_by_role("row", name="Accounts")).to_contain_text("healthy", timeout=COMMAND_S_MAX * 1_000)
         sql(data, CORRUPTED)
-        assert "1 keys differ" in ask(page, desk.address, "scrub")["outcome"]
+        assert "1 key differs" in ask(page, desk.address, "scrub")["outcome"]
         look_around(page, desk.address, "diverged")
         printed(page, desk.address)
         sql(data, LETTERS)

@@ -50,7 +50,7 @@ async def test_before_anything_was_compared_the_pages_say_what_to_do(desk: Desk)
     await desk.sign_in("vera")
     assert "nothing to compare" in await seen(desk, "/reconciliation")
     page = await seen(desk, "/reconciliation/collections/Accounts")
-    assert "Nobody has compared" in page and "Reread now" not in page
+    assert "there is nothing to compare now" in page and "Reread now" not in page
     assert await got(desk, "/reconciliation/Accounts") == []
     assert (await got(desk, "/reconciliation/Nothing", 404))["code"] == "collection_unknown"
     assert (await got(desk, "/reports/none", 404))["code"] == "report_missing"

@@ -49,7 +49,8 @@ async def _lag(r: Replication) -> Finding:
     if late:
         advice = "Look whether a worker runs, and what its log says: docs/runbooks/lag-growing.md"
         return worth_knowing("lag", f"nobody carries over what waits in {', '.join(late)}", advice)
-    return fine("lag", f"{waiting} changes wait between the stores")
+    changes = "1 change waits" if waiting == 1 else f"{waiting} changes wait"
+    return fine("lag", f"{changes} between the stores")
 
 
 async def _letters(r: Replication) -> Finding:

@@ -120,7 +120,8 @@ async def _lag(looked: _Looked) -> Gate:
     queue, limits = looked.queue, looked.limits
     waiting = queue.changes_behind + queue.relay_waiting
     behind_s = queue.seconds_behind if queue.changes_behind else 0.0
-    reason = f"{waiting} changes wait, for {behind_s:.1f} s at most"
+    changes = "1 change waits" if waiting == 1 else f"{waiting} changes wait"
+    reason = f"{changes}, for {behind_s:.1f} s at most"
     passed = waiting <= limits.changes_behind and behind_s <= limits.seconds_behind
     advice = "" if passed else "See what holds the follower or the relay up: the sync queue tells."
     return Gate(name="lag", passed=passed, reason=reason, advice=advice)

@@ -84,7 +84,8 @@ async def _repair(doing: Doing, plan: Plan) -> Outcome:
 
 
 def _found(report: Report) -> Outcome:
-    says = "Both sides hold the same." if not report.differences else f"{report.differences} keys differ for certain."
+    differ = "1 key differs" if report.differences == 1 else f"{report.differences} keys differ"
+    says = f"{differ} for certain." if report.differences else "Both sides hold the same."
     facts = {"report": report.id, "counts": plain(report.counts), "seen": report.seen, "healed": report.healed}
     return Outcome(f"{says} {report.seen} were looked at, {report.healed} healed meanwhile.", facts)
 
@@ -102,7 +103,8 @@ def _planned(plan: Plan) -> Outcome:
         }
         for one in plan.repairs[:SHOWN_MAX]
     ]
-    says = f"{len(plan.repairs)} keys would be repaired; nothing was changed."
+    keys = "1 key" if len(plan.repairs) == 1 else f"{len(plan.repairs)} keys"
+    says = f"{keys} would be repaired; nothing was changed."
     return Outcome(
         says,
         plain(
