@@ -33,8 +33,8 @@ from mystira.services.platform import Platform
 
 Step = Callable[[], Awaitable[int]]
 
-# Commits that come faster share one round: fifty rounds a second carry as much as one for each would.
-APART_S = 0.02
+# Commits that come faster share one round: thirty rounds a second carry as much as one for each would.
+APART_S = 0.03
 # Nothing waits for digests, so they go in larger steps.
 DIGESTS_APART_S = 0.25
 COMMAND_HANDS = 4
