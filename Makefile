@@ -42,8 +42,9 @@ demo: setup-run ## A migration under fire, to watch in the terminal and the brow
 bench: setup-test ## Measure against named peers; writes bench/results.json and bench/RESULTS.md.
 	@.venv/bin/python -m bench
 
-schemas: setup-run ## Write the JSON Schemas of what `mystira migrate` prints to docs/schemas.
+schemas: setup-run ## Write the JSON Schemas of what `mystira migrate` and `mystira content` print to docs/schemas.
 	@for name in $$(.venv/bin/mystira migrate schema); do .venv/bin/mystira migrate schema $$name > docs/schemas/$$name.json; done
+	@for name in $$(.venv/bin/mystira content schema --names); do .venv/bin/mystira content schema $$name > docs/schemas/$$name.json; done
 
 migration: setup-test ## Draft the next schema revision: make migration NAME="what it does".
 	@.venv/bin/mystira migration new "$(NAME)"

@@ -12,9 +12,10 @@ from mystira.settings import read_settings
 from mystira.terminal import print_json, say, say_apart, whoever
 
 if TYPE_CHECKING:
+    from mystira.content.commands import FileTold, FileWritten
+    from mystira.content.imports.commands import Wanted
     from mystira.content.scenarios.model.checking import Checked
     from mystira.content.scenarios.model.findings import Finding
-    from mystira.content.scenarios.model.scenario import Scenario
 
 FAILED = 1
 PERCENTS = (10.0, 25.0, 50.0, 75.0, 90.0)
@@ -55,11 +56,26 @@ def new_story(title: str, *, file: Path | None = None, json: AsJson = False) -> 
 
 
 @content.command
-def schema() -> None:
-    """Print the JSON Schema of a story file, for editors."""
-    from mystira.content.scenarios.model.file_schema import scenario_schema
+def schema(
+    name: str | None = None,
+    *,
+    names: Annotated[bool, Parameter(negative="", help="List the names of what commands print with --json.")] = False,
+) -> None:
+    """Print the JSON Schema of a story file, for editors; or with a NAME that of what a command prints with --json."""
+    if names:
+        for one in answers():
+            say(one)
+        return
+    if name is None:
+        from mystira.content.scenarios.model.file_schema import scenario_schema
 
-    print_json(scenario_schema())
+        print_json(scenario_schema())
+        return
+    shapes = answers()
+    if name not in shapes:
+        say_apart(f"There is no schema {name[:60]}. There are: {', '.join(shapes)}")
+        raise SystemExit(2)
+    print_json({"$schema": "https://json-schema.org/draft/2020-12/schema"} | msgspec.json.schema(shapes[name]))
 
 
 @content.command
@@ -92,6 +108,7 @@ def export(
         tuple[str, ...],
         Parameter("--bundle", negative="", help="A bundle, as a ZIP with its stories and media; repeatable."),
     ] = (),
+    json: AsJson = False,
 ) -> None:
     """Write stories as YAML files that import to the same stories, by their ids or all of them; or bundles as ZIPs."""
     from mystira.run import exporting, packing
@@ -99,15 +116,19 @@ def export(
     if not stories and not all_ and not bundles:
         say_apart("Name one or more stories by their ids, or write --all, or --bundle and the id of a bundle.")
         raise SystemExit(2)
-    if bundles:
-        for path, packed in asyncio.run(packing(read_settings(), bundles, folder, say_apart)):
-            say(f"{path}: {packed.stories} stories and {packed.media} media.")
-            for media_id in packed.missing:
-                say_apart(f"{media_id} is named in it, but was not uploaded, so it is not in the archive.")
-    if not stories and not all_:
-        return
-    count = asyncio.run(exporting(read_settings(), () if all_ else stories, folder, say_apart))
-    say(f"Wrote {count} {'story' if count == 1 else 'stories'} to {folder}.")
+    packed = asyncio.run(packing(read_settings(), bundles, folder, say_apart)) if bundles else []
+    single: list[FileWritten] = []
+    if stories or all_:
+        single = asyncio.run(exporting(read_settings(), () if all_ else stories, folder, say_apart))
+    for one in packed:
+        for media_id in one.missing:
+            say_apart(f"{media_id} is named in it, but was not uploaded, so it is not in the archive.")
+        if not json:
+            say(f"{one.file}: {one.stories} stories and {one.media} media.")
+    if json:
+        print_json([*packed, *single])
+    elif single or all_:
+        say(f"Wrote {len(single)} {'story' if len(single) == 1 else 'stories'} to {folder}.")
 
 
 @content.command
@@ -158,23 +179,49 @@ def import_(
     why: Annotated[str, Parameter(help="Why, for the audit.")] = "",
     json: AsJson = False,
 ) -> None:
-    """Import story files; a file with errors is refused whole, the others are imported. Exit code 1 on errors."""
-    from mystira.run import importing
+    """Import story files, folders and ZIPs (stories, media, a bundle). Exit code 1 when a file was refused.
+
+    A file with errors is refused whole, the others are imported.
+    """
+    from mystira.content.imports.commands import Wanted
 
     _need_files(files)
-    doing = importing(
-        read_settings(), files, say_apart, publish=publish, add_vocabulary=add_vocabulary, by=by or whoever(), why=why
-    )
-    results = asyncio.run(doing)
+    why = why or "imported at a terminal"
+    wanted = Wanted(publish=publish, add_vocabulary=add_vocabulary, by=by or whoever(), why=why)
+    told = asyncio.run(_import(files, wanted, print_told=not json))
     if json:
-        print_json([_row(path, checked.findings, scenario) for path, checked, scenario in results])
-    else:
-        print_findings([(path, checked) for path, checked, _ in results])
-        for path, _, scenario in results:
-            if scenario is not None:
-                say(f"{path}: imported as {scenario.id} ({scenario.state}, version {scenario.latest_version}).")
-    if any(checked.errors for _, checked, _ in results):
+        print_json(told)
+    if not all(one.ok for one in told):
         raise SystemExit(FAILED)
+
+
+async def _import(files: Sequence[Path], wanted: "Wanted", *, print_told: bool) -> "list[FileTold]":
+    from mystira.run import importing
+
+    told: list[FileTold] = []
+    async for one in importing(read_settings(), files, wanted, say_apart):
+        if print_told:
+            _print_told(one)
+        told.append(one)
+    return told
+
+
+def _print_told(one: "FileTold") -> None:
+    from mystira.content.commands import shown_lines
+    from mystira.content.scenarios.model.findings import render
+
+    lines = shown_lines(Path(one.file)) if one.findings else []
+    for finding in one.findings:
+        say(render(one.file, finding, lines))
+    name = "".join(letter if letter.isprintable() else " " for letter in one.file)
+    errors = sum(finding.severity == "error" for finding in one.findings)
+    say(f"{name}: {errors} errors, {len(one.findings) - errors} warnings.")
+    if one.scenario is not None:
+        say(f"{name}: imported as {one.scenario.id} ({one.scenario.state}, version {one.scenario.version}).")
+    elif one.bundle is not None:
+        say(f"{name}: made the bundle {one.bundle}.")
+    elif one.outcome is not None:
+        say(f"{name}: {one.outcome}.")
 
 
 def _watch(files: tuple[Path, ...]) -> None:
@@ -228,11 +275,27 @@ def print_findings(results: "list[tuple[Path, Checked]]") -> None:
         say(f"{path}: {len(checked.errors)} errors, {warnings} warnings.")
 
 
-def _row(path: Path, findings: "Sequence[Finding]", scenario: "Scenario | None" = None) -> dict[str, Any]:
-    """Return what `--json` tells about one file, the same for every command (docs/story-files.md)."""
+def _row(path: Path, findings: "Sequence[Finding]") -> "FileTold":
+    from mystira.content.commands import FileTold
+
+    ok = all(finding.severity != "error" for finding in findings)
+    return FileTold(file=str(path), ok=ok, findings=tuple(findings), scenario=None)
+
+
+def answers() -> dict[str, Any]:
+    """Return every shape that a `mystira content` command prints with `--json`, by the name of its schema."""
+    from mystira.content.commands import FileTold, FileWritten
+    from mystira.content.desk.commands import SheetTold, SheetWritten
+    from mystira.content.media.actions.uploading import Outcome
+    from mystira.content.validation.views import Wrong
+    from mystira.play.model.calibration import Summary
+
     return {
-        "file": str(path),
-        "ok": all(finding.severity != "error" for finding in findings),
-        "findings": msgspec.to_builtins(findings),
-        "scenario": scenario and {"id": scenario.id, "state": scenario.state, "version": scenario.latest_version},
+        "content-files": list[FileTold],
+        "content-catalogue": list[Wrong],
+        "content-export": list[FileWritten],
+        "content-calibration": list[Summary],
+        "content-media": list[Outcome],
+        "content-words": list[SheetTold],
+        "content-words-export": list[SheetWritten],
     }

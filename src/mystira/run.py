@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 from mystira.accounts.actions import add_profile
 from mystira.adopting import chosen, collections_of
 from mystira.content.actions import import_checked
-from mystira.content.bundles.manifests.commands import Packed, export_bundle
-from mystira.content.commands import SAMPLE_CONTENT, Imported, export_files, import_files, import_folder, import_media
+from mystira.content.bundles.manifests.commands import export_bundle
+from mystira.content.commands import SAMPLE_CONTENT, FileTold, FileWritten, export_files, import_folder, import_media
+from mystira.content.imports.commands import Wanted, import_paths
+from mystira.content.imports.jobs import ImportRunner
 from mystira.content.media.ports import MediaShelf, MediaStore
-from mystira.content.scenarios.actions import Asked
 from mystira.content.scenarios.model.checking import Checked
 from mystira.content.scenarios.model.examining import EXAMINE
 from mystira.content.validation.views import Wrong, everything
@@ -272,36 +273,34 @@ async def inspecting(
 
 
 async def importing(
-    settings: Settings, files: Sequence[Path], report: Report, *, publish: bool, add_vocabulary: bool, by: str, why: str
-) -> list[Imported]:
-    """Import files into the platform's stores, whether it is running or not."""
+    settings: Settings, files: Sequence[Path], wanted: Wanted, report: Report
+) -> AsyncGenerator[FileTold]:
+    """Import files, folders and archives into the platform's stores, whether it is running or not."""
     async with platform(settings, report) as opened:
         await import_folder(opened.works, SAMPLE_CONTENT, report)
-        asked = Asked(by=by, why=why or "imported at a terminal")
-        results = await import_files(
-            opened.works, opened.readers, files, publish=publish, add_vocabulary=add_vocabulary, asked=asked
-        )
+        folder = settings.data / "imports"
+        runner = ImportRunner(opened.works, opened.readers, opened.media, folder, name=opened.replication.name)
+        async for told in import_paths(opened.works, opened.readers, runner, folder, files, wanted, report):
+            yield told
         await settle(opened)
-    return results
 
 
-async def exporting(settings: Settings, ids: Sequence[str], folder: Path, report: Report) -> int:
-    """Write stories, or without ids all of them, as files that import to the same; return how many there were."""
+async def exporting(settings: Settings, ids: Sequence[str], folder: Path, report: Report) -> list[FileWritten]:
+    """Write stories, or without ids all of them, as files that import to the same."""
     async with platform(settings, report) as opened:
         return await export_files(opened.works, ids, folder)
 
 
-async def packing(
-    settings: Settings, bundle_ids: Sequence[str], folder: Path, report: Report
-) -> list[tuple[Path, Packed]]:
+async def packing(settings: Settings, bundle_ids: Sequence[str], folder: Path, report: Report) -> list[FileWritten]:
     """Write bundles as archives that import to the same bundles; return each with what it holds."""
-    packed: list[tuple[Path, Packed]] = []
+    written: list[FileWritten] = []
     async with platform(settings, report) as opened:
         _make_folder(folder, "--folder /path/to/folder")
         for id in bundle_ids:
             path = folder / f"{id}.zip"
-            packed.append((path, await export_bundle(opened.works, opened.media.store, id, path)))
-    return packed
+            packed = await export_bundle(opened.works, opened.media.store, id, path)
+            written.append(FileWritten(file=str(path), **packed._asdict()))
+    return written
 
 
 async def validating(settings: Settings, report: Report) -> list[Wrong]:

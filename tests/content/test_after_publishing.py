@@ -7,6 +7,7 @@ import pytest
 from mystira.content.commands import import_files
 from mystira.content.library.views import Sought, library
 from mystira.content.media.actions.assets import medium
+from mystira.content.media.model.asset import deleted, restored
 from mystira.content.media.views import those_there
 from mystira.content.scenarios.actions import Asked, archive, checked_document, publish
 from mystira.content.scenarios.jobs import complete_old_stories
@@ -42,7 +43,7 @@ async def brought(desk: Desk, folder: Path, *titles: str) -> None:
 
 async def opened(desk: Desk) -> list[bool]:
     work = desk.platform.works.open()
-    return [(await medium(work, media_id)).is_open for media_id in ("cover.png", "kim.png")]
+    return [(await medium(work, media_id)).is_for_all for media_id in ("cover.png", "kim.png")]
 
 
 async def test_media_of_an_archived_story_are_closed_unless_another_one_shows_them(
@@ -60,6 +61,30 @@ async def test_media_of_an_archived_story_are_closed_unless_another_one_shows_th
     await publish(works, scenario_id="the-first", asked=BY_ADA)
     await settle(authors.platform)
     assert await opened(authors) == [True, True]
+
+
+async def test_what_staff_opened_stays_open_whatever_is_published_archived_or_deleted(
+    authors: Desk, tmp_path: Path
+) -> None:
+    works = authors.platform.works
+    await send(authors, ("cover.png", picture()), ("kim.png", picture((30, 30))))
+    at = "/admin/api/media/cover.png"
+    seen = {"If-Match": (await authors.client.get(at)).headers["etag"]}
+    ticked = await authors.client.put(at, json={"is_open": True, "why": "for the poster"}, headers=seen)
+    assert ticked.json()["is_open"] and not ticked.json()["is_shown"]
+    await brought(authors, tmp_path, "The first")
+    # Nobody's form became stale by it, and what people said stays what they said.
+    assert (await authors.client.get(at)).headers["etag"] == ticked.headers["etag"]
+    kim = (await authors.client.get("/admin/api/media/kim.png")).json()
+    assert (kim["is_open"], kim["is_shown"]) == (False, True)
+    await archive(works, scenario_id="the-first", asked=BY_ADA)
+    await settle(authors.platform)
+    assert await opened(authors) == [True, False]
+    page = await authors.client.get("/admin/content/media/cover.png")
+    assert "everybody, as ticked below" in page.text
+    asset = await medium(works.open(), "cover.png")
+    back = restored(deleted(asset, works.clock()), works.clock())
+    assert back.is_open and not back.is_shown
 
 
 async def test_what_is_imported_at_a_terminal_is_in_the_audit(authors: Desk, tmp_path: Path) -> None:

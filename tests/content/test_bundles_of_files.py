@@ -76,7 +76,7 @@ async def test_an_archive_is_imported_by_a_worker_with_every_finding_and_leaves_
     assert found["twin.yaml"] == ("refused", {"same_title"})
     assert found["cover.png"] == ("imported", set()) and found["broken.png"][0] == "refused"
     assert found["manifest.yaml"] == ("refused", {"missing_field"}) and found["notes.txt"][0] == "left out"
-    assert "cover.png" in await content.media_ids(authors.platform.works.open())
+    assert await content.media_there(authors.platform.works.open(), ["cover.png", "art/none.png"]) == {"cover.png"}
     kept = await authors.platform.works.open().get(Scenario, "a-small-story")
     assert kept is not None and kept.state == "published"
     assert list((authors.platform.settings.data / "imports").iterdir()) == []

@@ -174,7 +174,7 @@ async def exported_and_imported(stocked: Desk, kind: Kind, tmp_path: Path) -> No
     file = (await stocked.client.get(f"{PAGE}/{kind.noun}/file")).text
     came = await stocked.client.post(f"{PAGE}/{kind.noun}/import", data={"text": file or "[]"})
     assert came.status_code == 200 and "0 added, 0 changed" in came.text
-    await export_sheets(stocked.platform.works, tmp_path, [kind.noun], lambda path, count: None)
+    assert [one.file async for one in export_sheets(stocked.platform.works, tmp_path, [kind.noun])]
     assert (tmp_path / kind.file).read_text() == file
 
 
@@ -261,13 +261,12 @@ def test_every_example_is_right() -> None:
 
 async def test_a_folder_of_files_goes_out_and_comes_in_again(stocked: Desk, tmp_path: Path) -> None:
     works = stocked.platform.works
-    told: list[tuple[Path, int]] = []
-    await export_sheets(works, tmp_path, (), lambda path, count: told.append((path, count)))
-    assert len(told) == len(KINDS) and dict(told)[tmp_path / "badges/badges.yaml"] == 95
+    told = {one.file: one.count async for one in export_sheets(works, tmp_path, ())}
+    assert len(told) == len(KINDS) and told[str(tmp_path / "badges/badges.yaml")] == 95
     sheet = tmp_path / "vocabulary/axes.yaml"
     sheet.write_text(sheet.read_text().replace('name: "Courage"', 'name: "Bravery"'))
     (tmp_path / "vocabulary/archetypes.yaml").write_text("- {id: hero}\n")
-    came = {path.name: one for path, one in (await import_sheets(works, tmp_path, By("tess"))).items()}
+    came = {Path(one.file).name: one for one in await import_sheets(works, tmp_path, By("tess"))}
     assert (came["axes.yaml"].changed, came["axes.yaml"].same) == (1, 7)
     assert came["archetypes.yaml"].found[0].message == "name: Write something."
     assert (await stocked.client.get(f"{API}/compass-axes/courage")).json()["name"] == "Bravery"

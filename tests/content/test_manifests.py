@@ -84,7 +84,11 @@ async def test_a_manifest_makes_a_bundle_of_the_stories_that_came_with_it_and_of
     assert (kept.who, kept.verb, kept.why) == ("olga", "created", "spring")
     # What a bundle on the shelf shows is open to everybody, and nobody deletes it.
     cover = await medium(work, "cover.png")
-    assert cover.is_open and [use.title for use in await users_of(work, "cover.png")] == ["Small tales"]
+    assert (
+        cover.is_shown
+        and cover.is_for_all
+        and [use.title for use in await users_of(work, "cover.png")] == ["Small tales"]
+    )
     page = (await authors.client.get(f"/admin/content/imports/{told['id']}")).text
     assert 'href="/admin/content/bundles/small-tales"' in page
 
@@ -240,3 +244,19 @@ async def test_the_same_bundle_is_exported_as_the_same_bytes_and_tells_what_is_m
     assert (await export_bundle(works, store, "small-tales", one)).missing == ("lost.png",)
     await export_bundle(works, store, "small-tales", two)
     assert one.read_bytes() == two.read_bytes()
+
+
+async def test_a_bundle_is_downloaded_as_the_archive_that_makes_it_again(authors: Desk) -> None:
+    works, store = authors.platform.works, authors.platform.media.store
+    await brought(authors, archive(**files()))
+    target = authors.platform.settings.data / "by-command.zip"
+    await export_bundle(works, store, "small-tales", target)
+    await authors.sign_in("vera")
+    for at in ("/admin/api/bundles/small-tales/archive", "/admin/content/bundles/small-tales/archive"):
+        sent = await authors.client.get(at)
+        assert (sent.status_code, sent.headers["content-type"]) == (200, "application/zip"), sent.text
+        assert sent.content == target.read_bytes() and sent.headers["cache-control"] == "no-store"
+        assert 'filename="small-tales.zip"' in sent.headers["content-disposition"]
+    assert list(authors.platform.media.scratch.iterdir()) == [], "nothing of it is left"
+    assert (await authors.client.get("/admin/api/bundles/nothing/archive")).status_code == 404
+    assert "bundles/small-tales/archive" in (await authors.client.get("/admin/content/bundles/small-tales")).text

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,8 @@ from mystira.content.media.ports import MediaShelf
 from mystira.content.scenarios.actions import BY_PROGRAM, Asked, scenario_of
 from mystira.content.scenarios.model.checking import Checked, check, unreadable
 from mystira.content.scenarios.model.examining import EXAMINE, context
-from mystira.content.scenarios.model.scenario import Scenario, story_id
+from mystira.content.scenarios.model.findings import Finding
+from mystira.content.scenarios.model.scenario import Scenario, State, story_id
 from mystira.content.scenarios.model.writing import document
 from mystira.content.vocabulary.model import AgeGroupDefinition, Vocabulary, WordKind, names_of
 from mystira.polyglot.work import Works
@@ -34,6 +35,37 @@ WORD_FILES: dict[WordKind, str] = {
     "echo_type": "echo_types",
     "theme": "fantasy_themes",
 }
+
+
+class StoryTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a file became."""
+
+    id: str
+    state: State
+    version: int
+
+
+class FileTold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `--json` tells about one file, the same for every command (docs/story-files.md).
+
+    Of archives and folders, `outcome` is there as well, and `bundle` beside the file that made one.
+    """
+
+    file: str
+    ok: bool
+    findings: tuple[Finding, ...]
+    scenario: StoryTold | None
+    outcome: Literal["imported", "unchanged", "refused", "left out"] | None = None
+    bundle: str | None = None
+
+
+class FileWritten(msgspec.Struct, frozen=True, kw_only=True):
+    """What `--json` tells about one file that was written: what it holds, and the media that were never uploaded."""
+
+    file: str
+    stories: int
+    media: int = 0
+    missing: tuple[str, ...] = ()
 
 
 class Imported(NamedTuple):
@@ -129,15 +161,16 @@ def read_bundle(path: Path) -> BundleDetails:
     return msgspec.convert(_plain(read(path.read_bytes())), BundleDetails)
 
 
-async def export_files(works: Works, ids: Sequence[str], folder: Path) -> int:
-    """Write stories as they are written now, or without ids all of them, one file each; return how many there were."""
+async def export_files(works: Works, ids: Sequence[str], folder: Path) -> list[FileWritten]:
+    """Write stories as they are written now, or without ids all of them, one file each."""
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-    count = 0
+    written: list[FileWritten] = []
     async for scenario in _stories(works, ids):
         text = to_yaml(document(scenario.content))
-        await asyncio.to_thread((folder / f"{scenario.id}.yaml").write_text, text, encoding="utf-8")
-        count += 1
-    return count
+        path = folder / f"{scenario.id}.yaml"
+        await asyncio.to_thread(path.write_text, text, encoding="utf-8")
+        written.append(FileWritten(file=str(path), stories=1))
+    return written
 
 
 async def _stories(works: Works, ids: Sequence[str]) -> AsyncIterator[Scenario]:

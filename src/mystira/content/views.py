@@ -168,9 +168,16 @@ async def vocabulary(work: Work) -> Vocabulary:
     )
 
 
-async def media_ids(work: Work) -> frozenset[str]:
-    """Return the ids of the media that stories can show: those that come with the program, and those uploaded."""
-    return program_media_ids() | await media.uploaded_ids(work)
+async def media_there(work: Work, named: Iterable[str]) -> frozenset[str]:
+    """Return those of these media that can be shown: what comes with the program, and what was uploaded."""
+    wanted = frozenset(named)
+    own = wanted & program_media_ids()
+    return own | await media.those_there(work, wanted - own)
+
+
+async def media_offered(work: Work) -> list[str]:
+    """Return ids of media that a form offers while one types: what comes with the program, and the newest uploads."""
+    return sorted(program_media_ids() | await media.newest_ids(work))
 
 
 async def settled(work: Work, checked: Checked) -> Checked:

@@ -11,6 +11,8 @@ from mystira.accounts.directory import http as directory_http
 from mystira.accounts.directory import pages as directory_pages
 from mystira.content.bundles import pages as bundles
 from mystira.content.bundles.editing import http as bundles_http
+from mystira.content.bundles.manifests import http as archives_http
+from mystira.content.bundles.manifests import pages as archives
 from mystira.content.bundles.views import bundles_of
 from mystira.content.desk import http as desk_http
 from mystira.content.desk import pages as desk_pages
@@ -99,6 +101,8 @@ def doors(platform: Platform) -> Doors:
             *desk_http.HANDLERS,
             *bundles.HANDLERS,
             *bundles_http.HANDLERS,
+            *archives.HANDLERS,
+            *archives_http.HANDLERS,
             *refunds.HANDLERS,
             *refunds_http.HANDLERS,
             *calibration.HANDLERS,

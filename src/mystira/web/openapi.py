@@ -34,7 +34,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
 
     `query` holds the meaning of each parameter, text where a type does not come before it: `(int, "How many.")`.
 
-    `raw` are bodies that are no JSON of ours, by their media type, each with how it looks.
+    `sends` is the type of an answer that is a file; `raw` are bodies that are no JSON of ours, by their media type,
+    each with how it looks.
 
     `headers` are those that a caller may send, `also` further answers that are no refusals, and what they mean (with a
     body like `answer`, unless their status allows none); `versioned` answers carry an ETag.
@@ -43,6 +44,7 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     answer: Any
     body: type[msgspec.Struct] | None = None
     example: msgspec.Struct | None = None
+    sends: str = ""
     raw: dict[str, Any] = {}
     query: dict[str, Any] = {}
     refusals: tuple[type[Problem], ...] = ()
@@ -67,6 +69,7 @@ def describe(
     answer: Any,
     *,
     example: msgspec.Struct | None = None,
+    sends: str = "",
     raw: Mapping[str, Any] | None = None,
     query: Mapping[str, str | tuple[Any, str]] | None = None,
     refusals: Sequence[type[Problem]] = (),
@@ -81,6 +84,7 @@ def describe(
         answer=answer,
         body=body,
         example=example,
+        sends=sends,
         raw=dict(raw or {}),
         query=dict(query or {}),
         refusals=tuple(refusals),
@@ -180,7 +184,9 @@ def _raw_schema(example: Any) -> dict[str, Any]:
 
 def _answer(status: int, meaning: str, described: Described, schema_of: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": meaning}
-    if status not in WITHOUT_BODY:
+    if described.sends:
+        answer["content"] = {described.sends: {"schema": {"type": "string"}, "example": "The bytes of the file."}}
+    elif status not in WITHOUT_BODY:
         shown = schema_of[repr(described.answer)]
         answer["content"] = {_media_type(described): {"schema": shown["schema"]} if described.streams else shown}
     if described.versioned:

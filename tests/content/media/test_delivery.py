@@ -4,15 +4,18 @@ from datetime import timedelta
 
 import pytest
 
+from mystira.content.desk.model.kinds import KINDS
 from mystira.content.media import views
 from mystira.content.media.actions.assets import medium
 from mystira.content.media.actions.homes import forget_deleted, move_house, sweep
 from mystira.content.media.jobs import tidy
 from mystira.content.media.model.asset import HOMES
 from mystira.mediafiles.folder_store import FolderStore
+from mystira.services.app import make_player_app
 from tests.content.media.files import picture, wav
 from tests.content.media.test_library import API, preview, send, shown
 from tests.content.test_zips import packed
+from tests.journeys.conftest import client_of
 from tests.operations.conftest import Desk
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +59,26 @@ async def test_who_has_it_is_told_so_and_who_has_another_gets_the_whole(desk: De
     assert (await desk.client.get(at, headers={**part, "If-Range": dated})).status_code == 206
     head = await desk.client.head(at, headers=part)
     assert (head.status_code, head.content, head.headers["content-length"]) == (206, b"", "10")
+
+
+async def test_every_class_of_content_is_kept_as_long_as_the_requirements_say(desk: Desk) -> None:
+    picture_at, sound_at = await opened(desk, "a.png", picture()), await opened(desk, "b.wav", wav())
+    await send(desk, ("mine.png", picture(seed=2)))
+    day = 86_400
+    for at, kept in (
+        (picture_at, f"public, max-age={7 * day}"),
+        (sound_at, f"public, max-age={30 * day}"),
+        (await preview(desk, "mine.png"), f"private, max-age={day}"),
+    ):
+        answer = await desk.client.get(at)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, kept), at
+    players = client_of(make_player_app(desk.platform))
+    for at in ("media-metadata", "character-media-metadata", "schemas/scenario", *KINDS):
+        answer = await players.get(f"/api/v1/{at}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "public, max-age=3600"), at
+    for at in (picture_at, sound_at):
+        same = await players.get(at)
+        assert same.headers["cache-control"] == (await desk.client.get(at)).headers["cache-control"], at
 
 
 async def test_a_signed_address_opens_one_medium_for_a_while(desk: Desk) -> None:
@@ -159,4 +182,4 @@ async def test_a_zip_brings_what_is_good_and_tells_what_is_not(desk: Desk) -> No
     ]
     assert [one["state"] for one in await send(desk, ("a.png", picture()))] == ["known"]
     assert [one["state"] for one in await send(desk, ("a.png", picture(seed=3)), replace="true")] == ["replaced"]
-    assert await views.uploaded_ids(desk.platform.works.open()) == {"a.png", "b.wav"}
+    assert await views.newest_ids(desk.platform.works.open()) == {"a.png", "b.wav"}

@@ -41,6 +41,10 @@ async def test_a_list_is_written_by_those_who_name_its_version_and_players_read_
     again = await client.put(at, json=body, headers={"If-Match": written.headers["etag"]})
     assert again.headers["etag"] == written.headers["etag"]
     await settle(authors.platform)
+    seen = {"If-Match": again.headers["etag"]}
+    refused = await client.put(at, json={"entries": []}, headers=seen)
+    assert (refused.status_code, refused.json()["code"]) == (403, "role_too_low"), "removing needs an administrator"
+    assert len((await client.get(at)).json()["entries"]) == 1
     (kept,) = (await commands(authors.platform.works.open(), collection=noun)).items
     assert (kept.who, kept.verb, kept.why) == ("olga", "changed", "a new sound")
 

@@ -14,6 +14,7 @@ from mystira.content.bundles.problems import (
     BundleBought,
     BundleExists,
     BundleInvalid,
+    BundleNotFound,
     BundleStateWrong,
     StoriesMissing,
 )
@@ -102,7 +103,11 @@ async def change(request: Request[Any, Any, Any], bundle_id: FromPath[str]) -> R
     """Change a bundle; a form that somebody has overtaken is shown again with every word that was typed."""
     form = await read_form(request, BundleForm)
     works, who = _works(request), await staff(request)
-    bundle = await views.bundle(works.open(), bundle_id)
+    try:
+        bundle = await views.bundle(works.open(), bundle_id)
+    except BundleNotFound as gone:
+        # What somebody wrote about a bundle that was deleted meanwhile can be made anew, as it is.
+        return await _shown(request, None, form, gone)
 
     async def alter() -> None:
         about = {"bundle_id": bundle_id, "by": who.name, "why": form.why}
@@ -128,7 +133,7 @@ async def step(request: Request[Any, Any, Any], bundle_id: FromPath[str]) -> Res
             await works.run(actions.move_bundle, **about, state=form.step, seen=version_in(form.version))
 
     onward = PLACE if form.step == "deleted" else f"{PLACE}/{bundle_id}"
-    return await _done(request, bundle, None, take, onward)
+    return await _done(request, bundle, None, take, onward, why=form.why)
 
 
 async def _done(
@@ -137,11 +142,13 @@ async def _done(
     form: BundleForm | None,
     doing: Callable[[], Awaitable[None]],
     onward: str,
+    *,
+    why: str = "",
 ) -> Response[Any]:
     try:
         await doing()
     except REFUSED as problem:
-        return await _shown(request, bundle, form, problem)
+        return await _shown(request, bundle, form, problem, why)
     return Redirect(onward, status_code=303)
 
 
@@ -150,6 +157,7 @@ async def _shown(
     bundle: ContentBundle | None,
     form: BundleForm | None,
     problem: Problem | None = None,
+    why: str = "",
 ) -> Response[bytes]:
     work = _works(request).open()
     now = None if bundle is None else await views.bundle(work, bundle.id)
@@ -168,6 +176,7 @@ async def _shown(
         age_groups=await content.age_groups(work),
         currencies=tuple(DECIMALS),
         notice=problem.message if problem else "",
+        why=why,
     )
 
 

@@ -153,7 +153,8 @@ async def _lost(work: Work, kind: Kind, entity: Entity) -> list[Wrong]:
         for id in list(value) if field.is_many else [value]:
             if id is not None and await work.get(other.entity, id) is None:
                 found.append(Wrong(field.name, f"There is no {other.one} {id}. Add it first, or choose another."))
-    missing = views.missing_media(kind, entity, await content.media_ids(work))
+    there = await content.media_there(work, views.missing_media(kind, entity, frozenset()))
+    missing = views.missing_media(kind, entity, there)
     media = next((field.name for field in kind.fields if field.ask in ("media", "shelves")), "")
     return found + [Wrong(media, f"There is no media file {id}. Upload it first, or choose another.") for id in missing]
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
@@ -17,7 +18,7 @@ from mystira.content.desk.model.fields import Wrong, from_form, plain_of, to_for
 from mystira.content.desk.model.kinds import KINDS, Kind
 from mystira.content.desk.model.sheets import write_sheet
 from mystira.content.desk.ports import Uses, nobody_else
-from mystira.content.desk.problems import InUse, NotRight, ThereAlready
+from mystira.content.desk.problems import InUse, NotRight, NotThere, ThereAlready
 from mystira.polyglot.work import Works
 from mystira.textfiles.nodes import Node
 from mystira.textfiles.reading import Refused, read
@@ -118,7 +119,7 @@ async def sheet(request: Asking, noun: FromPath[str]) -> Response[bytes]:
 @get(f"{DESK}/{{noun:str}}/import", **WRITING)
 async def import_page(request: Asking, noun: FromPath[str]) -> Response[bytes]:
     """Ask for a file."""
-    return page(request, "content/import.html", kind=views.kind_named(noun), text="", came=None)
+    return page(request, "content/import.html", kind=views.kind_named(noun), text="", why="", came=None)
 
 
 @post(f"{DESK}/{{noun:str}}/import", status_code=200, **WRITING)
@@ -128,7 +129,8 @@ async def bring(request: Asking, noun: FromPath[str]) -> Response[bytes]:
     form = await read_form(request, SheetForm)
     came = await _brought(request, kind, form)
     text = form.text if came.found else ""
-    return page(request, "content/import.html", status=422 if came.found else 200, kind=kind, text=text, came=came)
+    told = {"text": text, "why": form.why if came.found else ""}
+    return page(request, "content/import.html", status=422 if came.found else 200, kind=kind, came=came, **told)
 
 
 @get(f"{DESK}/{{noun:str}}/{{id:str}}", **LOOKING)
@@ -155,7 +157,8 @@ async def delete(request: Asking, noun: FromPath[str], id: FromPath[str]) -> Res
             actions.delete, kind=kind, id=id, seen=version_in(form.version), by=by, elsewhere=elsewhere
         )
     except (InUse, Stale) as refused:
-        return await _form(request, kind, id, refused=refused, status=409 if isinstance(refused, InUse) else 412)
+        status = 409 if isinstance(refused, InUse) else 412
+        return await _form(request, kind, id, refused=refused, status=status, why_delete=form.why)
     return Redirect(f"{DESK}/{kind.noun}", status_code=303)
 
 
@@ -175,6 +178,10 @@ async def _save(request: Asking, kind: Kind, id: str) -> Response[Any]:
         return await _form(request, kind, id, typed=form, wrong=wrong, refused=refused, status=422)
     except (Stale, ThereAlready) as refused:
         return await _form(request, kind, id, typed=form, refused=refused, status=412)
+    except NotThere as gone:
+        # What somebody wrote about a definition that was deleted meanwhile can be added anew, as it is.
+        typed = msgspec.structs.replace(form, version="")
+        return await _form(request, kind, "", typed=typed, refused=gone, status=404)
     return Redirect(f"{DESK}/{kind.noun}", status_code=303)
 
 
@@ -187,6 +194,7 @@ async def _form(
     wrong: Sequence[Wrong] = (),
     refused: Exception | None = None,
     status: int = 200,
+    why_delete: str = "",
 ) -> Response[bytes]:
     """Show a form. What was typed stays; after a stale one, what is kept now stands beside what was typed."""
     work = _works(request).open()
@@ -211,10 +219,11 @@ async def _form(
         now=now if is_stale else None,
         version=version,
         why=typed.why if typed else "",
+        why_delete=why_delete,
         wrong={one.field: one.message for one in reversed(wrong)},
         refused=refused,
         choices=await views.choices(work, kind),
-        media=sorted(await content.media_ids(work)),
+        media=await content.media_offered(work),
         pictures={id: image.media for id, image in (await views.badge_pictures(work)).items()},
         uses=await views.uses(work, kind, id, uses) if entity is not None and not kind.only else (),
     )

@@ -158,13 +158,18 @@ async def badge_pictures(work: Work) -> dict[str, BadgeImage]:
 
 
 async def _missing(work: Work) -> list[Attention]:
-    known = await content.media_ids(work)
-    return [
-        Attention(says=f"The {kind.one} {item.id} names {id}, which is not uploaded.", path=_path(kind.noun, item.id))
+    naming = [
+        (kind, item.id, id)
         for kind in KINDS.values()
         if any(field.ask in ("media", "shelves") for field in kind.fields)
         for item in await every(work, kind)
-        for id in missing_media(kind, item, known)
+        for id in missing_media(kind, item, frozenset())
+    ]
+    there = await content.media_there(work, (id for _, _, id in naming))
+    return [
+        Attention(says=f"The {kind.one} {item_id} names {id}, which is not uploaded.", path=_path(kind.noun, item_id))
+        for kind, item_id, id in naming
+        if id not in there
     ]
 
 

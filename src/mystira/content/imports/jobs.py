@@ -16,7 +16,7 @@ import structlog
 
 from mystira.content import views as content
 from mystira.content.actions import check_scenario, import_checked
-from mystira.content.bundles.manifests.actions import bring_manifest, check_manifest
+from mystira.content.bundles.manifests.actions import bring_manifest, check_manifest, settled
 from mystira.content.imports import actions, views
 from mystira.content.imports.model import FileKind, Import, ImportedFile, Outcome, Tally, file_id, kind_of
 from mystira.content.media.actions.uploading import Incoming, take_entry
@@ -77,13 +77,18 @@ class ImportRunner:
         """Carry out one import that is due; return how many there were."""
         work = self._works.open()
         for waiting in await views.due(work, work.now):
-            taken = await self._works.run(actions.take_up, import_id=waiting.id, worker=self._name)
-            if taken is not None:
-                await self._carry_out(taken)
+            if await self.carry_out(waiting.id):
                 return 1
         return 0
 
-    async def _carry_out(self, job: Import) -> None:
+    async def carry_out(self, import_id: str) -> bool:
+        """Carry out this import if it is due; tell whether it was."""
+        taken = await self._works.run(actions.take_up, import_id=import_id, worker=self._name)
+        if taken is not None:
+            await self._do(taken)
+        return taken is not None
+
+    async def _do(self, job: Import) -> None:
         path = file_of(self._folder, job.id)
         try:
             with path.open("rb") as source:
@@ -136,9 +141,9 @@ class ImportRunner:
     async def _told(self, job: Import, form: Form = "story") -> bytes:
         """Return what files may name, as the child processes that check them take it."""
         work = self._works.open()
-        # A story is asked for the few media that it names once it was read; a bundle comes once in an archive.
-        media = content.program_media_ids() if form == "story" else await content.media_ids(work)
         vocabulary = await content.vocabulary(work)
+        # The library is asked for the few media that a file names, once it was read.
+        media = content.program_media_ids()
         return context(vocabulary, form=form, add_vocabulary=job.add_vocabulary, media=media)
 
     async def _imported(
@@ -193,7 +198,8 @@ class ImportRunner:
             message = f"An archive makes one bundle, and {known.manifest} tells it. Send this one in its own archive."
             return _file(job, entry, "refused", (_error("second_manifest", message),))
         text = await asyncio.to_thread(_bytes, source, entry)
-        read = await check_manifest(self._readers, text, await self._told(job, "bundle"))
+        checked = await check_manifest(self._readers, text, await self._told(job, "bundle"))
+        read = await settled(self._works.open(), checked)
         if read.manifest is None:
             return _file(job, entry, "refused", read.findings)
         folder = entry.name.rpartition("/")

@@ -36,17 +36,17 @@ async def send(request: Request[Any, Any, Any]) -> Response[Any]:
     """Take a file to import."""
     form = await request.form()
     file = form.get("file")
+    asking = Asking(
+        publish=form.get("publish") == "1",
+        add_vocabulary=form.get("add_vocabulary") == "1",
+        why=str(form.get("why", "")),
+    )
     try:
         if not isinstance(file, UploadFile) or not file.filename:
             raise FileMissing
-        asking = Asking(
-            publish=form.get("publish") == "1",
-            add_vocabulary=form.get("add_vocabulary") == "1",
-            why=str(form.get("why", "")),
-        )
         job = await keep(request, _chunks(file), asking, str(form.get("key", "")), name=file.filename)
     except Problem as refusal:
-        return await _list(request, refusal)
+        return await _list(request, refusal, asking)
     return Redirect(f"{IMPORTS}/{job.id}", status_code=303)
 
 
@@ -69,7 +69,9 @@ async def _one(request: Request[Any, Any, Any], import_id: str) -> dict[str, Any
     return {"job": job, "files": await views.files(work, import_id, span, outcome), "outcome": outcome}
 
 
-async def _list(request: Request[Any, Any, Any], refusal: Problem | None = None) -> Response[bytes]:
+async def _list(
+    request: Request[Any, Any, Any], refusal: Problem | None = None, typed: Asking | None = None
+) -> Response[bytes]:
     work = _works(request).open()
     span = span_asked(request.query_params) if refusal is None else Span()
     return page(
@@ -79,6 +81,7 @@ async def _list(request: Request[Any, Any, Any], refusal: Problem | None = None)
         found=await views.imports(work, span),
         refused=None if refusal is None else refusal.message,
         key=work.new_id(),
+        typed=typed or Asking(),
     )
 
 

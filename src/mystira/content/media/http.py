@@ -71,13 +71,13 @@ def _configuration(found: Any) -> Response[Any]:
 
 def _may_see(request: Request[Any, Any, Any], asset: MediaAsset) -> str:
     """Return how long and by whom the answer may be kept; MediaClosed for whoever may not see it."""
-    if asset.is_open:
+    if asset.is_for_all:
         return f"public, max-age={KEPT_S[asset.media_type]}"
     works = _works(request)
-    left = views.signed_until(request.app.state.key, asset.id, request.query_params, works.clock())
-    if not left:
+    if not views.signed_until(request.app.state.key, asset.id, request.query_params, works.clock()):
         raise MediaClosed
-    return f"private, max-age={min(left, UPLOAD_KEPT_S)}"
+    # Whoever was let in keeps what they have seen for a day; nobody on the way to them does.
+    return f"private, max-age={UPLOAD_KEPT_S}"
 
 
 async def _sent(request: Request[Any, Any, Any], asset: MediaAsset, home: Home, hash: str, keep: str) -> Response[Any]:

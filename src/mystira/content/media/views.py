@@ -21,7 +21,7 @@ from mystira.polyglot.query import Order, Where, all_of, any_of, contains, equal
 from mystira.polyglot.work import Found, Work
 
 SIGNED_S = 3_600
-PAGE = 1_000
+OFFERED = 300
 ASKED_AT_ONCE = 100
 
 MediaOrder = Literal["newest", "id", "title", "largest", "longest unseen"]
@@ -49,16 +49,10 @@ async def library(work: Work, wanted: Wanted, limit: int, after: Any = None) -> 
     return await work.find(MediaAsset, _chosen(wanted), ORDERS[wanted.order], limit=limit, after=after)
 
 
-async def uploaded_ids(work: Work) -> frozenset[str]:
-    """Return the id of every medium that was uploaded and not deleted."""
-    ids: set[str] = set()
-    after = None
-    while True:
-        found = await work.find(MediaAsset, is_null("deleted_at"), Order("id"), limit=PAGE, after=after)
-        ids.update(asset.id for asset in found.items)
-        after = found.after
-        if after is None:
-            return frozenset(ids)
+async def newest_ids(work: Work) -> frozenset[str]:
+    """Return the ids of the media that were uploaded last: a library may hold more than any page could offer."""
+    found = await work.find(MediaAsset, is_null("deleted_at"), ORDERS["newest"], limit=OFFERED)
+    return frozenset(asset.id for asset in found.items)
 
 
 async def those_there(work: Work, media_ids: Collection[str]) -> frozenset[str]:
@@ -83,7 +77,7 @@ async def shown_at(work: Work, key: bytes, media_id: str | None) -> str | None:
     asset = await work.get(MediaAsset, media_id, media_type)
     if asset is None or asset.is_deleted:
         return None
-    return address_of(media_id) if asset.is_open else signed_address(key, media_id, work.now)
+    return address_of(media_id) if asset.is_for_all else signed_address(key, media_id, work.now)
 
 
 async def said_instead_of(work: Work, media_id: str | None) -> str:

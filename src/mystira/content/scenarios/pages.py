@@ -9,13 +9,15 @@ from litestar.response import Redirect
 from mystira.content import views as content
 from mystira.content.scenarios import actions, views
 from mystira.content.scenarios.actions import Asked
+from mystira.content.scenarios.model.checking import unreadable
 from mystira.content.scenarios.model.editing import first_document
 from mystira.content.scenarios.model.life import stage, steps
 from mystira.content.scenarios.model.scenario import story_id
-from mystira.content.scenarios.problems import StepUnknown
+from mystira.content.scenarios.problems import ScenarioExists, StepUnknown
 from mystira.content.scenarios.views import SHELVES, By, Shelf, Wanted
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.work import Works
+from mystira.textfiles.nodes import Unreadable
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.answers import STATUS
 from mystira.web.bodies import Body, convert, read_form
@@ -90,13 +92,15 @@ async def make_new(request: Request[Any, Any, Any]) -> Response[Any]:
         axes = await content.axis_names(works.open())
         shown = {"axes": axes, "form": form, "wrong": checked.errors}
         return page(request, "content/scenario_new.html", status=422, **shown)
-    made = await works.run(
-        actions.save_draft,
-        scenario_id=story_id(checked.content.title),
-        content=checked.content,
-        asked=Asked(by=who.name),
-        is_new=True,
-    )
+    new_id, asked = story_id(checked.content.title), Asked(by=who.name)
+    try:
+        made = await works.run(
+            actions.save_draft, scenario_id=new_id, content=checked.content, asked=asked, is_new=True
+        )
+    except ScenarioExists as taken:
+        wrong = unreadable(Unreadable(taken.code, taken.message)).findings
+        shown = {"axes": await content.axis_names(works.open()), "form": form, "wrong": wrong}
+        return page(request, "content/scenario_new.html", status=STATUS[taken.kind], **shown)
     return Redirect(f"{LIST}/{made.id}", status_code=303)
 
 

@@ -10,7 +10,7 @@ class ScenarioNotFound(Problem):
 
 
 class VersionNotFound(Problem):
-    """This story has no such version. GET its versions to see which there are."""
+    """This story has no such version. Look at its list of versions to see which there are."""
 
     kind = Kind.NOT_FOUND
 

@@ -12,7 +12,7 @@ from mystira.content.scenarios.model.findings import Finding
 from mystira.content.scenarios.model.scenario import Scenario, ScenarioVersion, version_id
 from mystira.content.scenarios.model.writing import document
 from mystira.content.scenarios.storage import SCENARIOS
-from mystira.content.views import age_groups, media_ids
+from mystira.content.views import age_groups, media_there
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import EVERYTHING, Order
 from mystira.polyglot.work import Work, Works
@@ -52,8 +52,7 @@ async def look(work: Work, span: Span) -> Looked:
     )
     wrong: list[Wrong] = []
     if not span.after:
-        media = await media_ids(work)
-        wrong = [*await _definitions(work, media), *await _bundles(work, media)]
+        wrong = [*await _definitions(work), *await _bundles(work)]
     for scenario in found.items:
         wrong += await _story(work, scenario)
     return Looked(stories=len(found.items), wrong=tuple(wrong), after=cursor_text(found.after))
@@ -85,13 +84,15 @@ async def _story(work: Work, scenario: Scenario) -> list[Wrong]:
     return told
 
 
-async def _definitions(work: Work, media: Set[str]) -> list[Wrong]:
+async def _definitions(work: Work) -> list[Wrong]:
     """Check words, badges, characters and avatars: what they refer to, what they show, and all of a kind together."""
     told: list[Wrong] = []
     ids: dict[str, set[str]] = {}
     all_of_them = {kind.noun: await desk.every(work, kind) for kind in KINDS.values()}
     for noun, items in all_of_them.items():
         ids[noun] = {item.id for item in items}
+    named = {id for kind in KINDS.values() for item in all_of_them[kind.noun] for id in _named_media(kind, item)}
+    media = await media_there(work, named)
     for kind in KINDS.values():
         misfits: dict[str, list[Finding]] = {}
         for id, wrong in kind.together(all_of_them[kind.noun]):
@@ -102,6 +103,11 @@ async def _definitions(work: Work, media: Set[str]) -> list[Wrong]:
                 title, at = str(getattr(item, "name", item.id)), f"/admin/content/{kind.noun}/{item.id}"
                 told.append(Wrong(kind=kind.one, id=item.id, title=title, at=at, findings=tuple(found)))
     return told
+
+
+def _named_media(kind: Kind, item: Any) -> list[str]:
+    # Asked which of its media are missing where there are none, a definition tells all that it names.
+    return desk.missing_media(kind, item, frozenset())
 
 
 def _lost(kind: Kind, item: Any, ids: Mapping[str, Set[str]]) -> Iterator[Finding]:
@@ -118,13 +124,14 @@ def _unseen(kind: Kind, item: Any, media: Set[str]) -> Iterator[Finding]:
         yield _finding("warning", "media_not_uploaded", "", f"Nothing was uploaded as {id!r} yet. Upload it.")
 
 
-async def _bundles(work: Work, media: Set[str]) -> list[Wrong]:
+async def _bundles(work: Work) -> list[Wrong]:
     """Check every bundle: its stories, and whether players may see them; its age group; its picture."""
     groups = {group.id for group in await age_groups(work)}
     told: list[Wrong] = []
     after = None
     while True:
         found = await work.find(ContentBundle, limit=BUNDLES_AT_ONCE, after=after)
+        media = await media_there(work, (bundle.image for bundle in found.items if bundle.image is not None))
         for bundle in found.items:
             wrong = [*await _stories_of(work, bundle), *_about(bundle, groups, media)]
             if wrong:

@@ -10,8 +10,9 @@ from mystira.content.bundles.manifests.model import Manifest, Place, Read, Stori
 from mystira.content.bundles.model import ContentBundle
 from mystira.content.bundles.views import titles_of
 from mystira.content.scenarios.model.findings import Finding
+from mystira.content.views import media_there
 from mystira.polyglot.problem import Problem
-from mystira.polyglot.work import Works
+from mystira.polyglot.work import Work, Works
 from mystira.textfiles.nodes import Unreadable
 from mystira.textfiles.readers import Readers
 from mystira.textfiles.reading import Refused
@@ -33,6 +34,13 @@ async def check_manifest(readers: Readers, data: bytes | Unreadable, context: by
         return msgspec.msgpack.decode(await readers.read(data, context), type=Read)
     except Refused as refused:
         return _unreadable(refused.why)
+
+
+async def settled(work: Work, read: Read) -> Read:
+    """Return a check made without knowing what was uploaded, once the library was asked for what the manifest names."""
+    there = await media_there(work, (id for id, _ in read.unsure))
+    mistaken = [finding for id, finding in read.unsure if id in there]
+    return msgspec.structs.replace(read, findings=tuple(one for one in read.findings if one not in mistaken))
 
 
 async def bring_manifest(

@@ -59,10 +59,14 @@ class Manifest(Value, frozen=True, kw_only=True):
 
 
 class Read(Value, frozen=True, kw_only=True):
-    """What a manifest is: its content when nothing is wrong, and everything found."""
+    """What a manifest is: its content when nothing is wrong, and everything found.
+
+    `unsure` are the media that the check was not told of, each with what it found because of that.
+    """
 
     manifest: Manifest | None
     findings: tuple[Finding, ...]
+    unsure: tuple[tuple[str, Finding], ...] = ()
 
 
 class Stories(NamedTuple):
@@ -78,7 +82,7 @@ def read_manifest(root: Node, vocabulary: Vocabulary, media: Set[str] | None) ->
     manifest = _manifest(Part(reading, root, ""))
     findings = tuple(sorted(reading.findings, key=lambda one: (one.line, one.column)))
     is_wrong = any(one.severity == "error" for one in findings)
-    return Read(manifest=None if is_wrong else manifest, findings=findings)
+    return Read(manifest=None if is_wrong else manifest, findings=findings, unsure=tuple(reading.unsure))
 
 
 def resolved(manifest: Manifest, folder: str, stories: Stories) -> tuple[BundleDetails, tuple[Finding, ...]]:

@@ -77,19 +77,19 @@ async def restore_medium(work: Work, *, media_id: str, seen: Stamp, by: str, why
 
 
 async def open_medium(work: Work, *, media_id: str) -> None:
-    """Let anybody fetch a medium that something published shows; what is open already stays as it is."""
+    """Let anybody fetch a medium that something published shows."""
     media_type = type_of(media_id)
     asset = None if media_type is None else await work.get(MediaAsset, media_id, media_type)
-    if asset is not None and not asset.is_deleted and not asset.is_open:
-        work.save(asset.evolve(is_open=True, edition=asset.edition + 1))
+    if asset is not None and not asset.is_deleted and not asset.is_shown:
+        work.save(asset.evolve(is_shown=True))
 
 
 async def close_medium(work: Work, *, media_id: str) -> None:
-    """Let only those fetch a medium who are shown its signed address; what is closed already stays as it is."""
+    """Let only those fetch a medium who are shown its signed address, unless people opened it to everybody."""
     media_type = type_of(media_id)
     asset = None if media_type is None else await work.get(MediaAsset, media_id, media_type)
-    if asset is not None and asset.is_open:
-        work.save(asset.evolve(is_open=False, edition=asset.edition + 1))
+    if asset is not None and asset.is_shown:
+        work.save(asset.evolve(is_shown=False))
 
 
 async def note_access(work: Work, *, media_id: str) -> None:

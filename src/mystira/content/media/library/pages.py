@@ -36,7 +36,7 @@ from mystira.content.media.problems import MediaInUse
 from mystira.polyglot.problem import Problem
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.answers import STATUS
-from mystira.web.bodies import Body, convert, read_form
+from mystira.web.bodies import Body, BodyInvalid, convert, read_form
 from mystira.web.pages import Pages, page
 from mystira.web.uploads import receive_files, takes_files
 from mystira.web.versions import Stale, version_in
@@ -110,14 +110,15 @@ async def edit_page(request: Request[Any, Any, Any], media_id: FromPath[str]) ->
     """Change what is said of a medium; a form that is too old comes back with every word, beside what is there now."""
     form = await read_form(request, EditForm)
     who = await staff(request)
-    told = _told(form)
+    told: Told | None = None
     try:
+        told = _told(form)
         await works_of(request).run(
             edit_medium, media_id=media_id, told=told, seen=version_in(form.version), by=who.name, why=form.why
         )
-    except Stale as stale:
+    except (Stale, BodyInvalid) as problem:
         asset = await medium(works_of(request).open(), media_id)
-        return await _medium(request, asset, form, stale, _differences(asset, told))
+        return await _medium(request, asset, form, problem, () if told is None else _differences(asset, told))
     return _back_to(media_id, "saved")
 
 
@@ -140,7 +141,7 @@ async def _verb(request: Request[Any, Any, Any], media_id: str, action: Any, don
         await works_of(request).run(action, media_id=media_id, seen=version_in(form.version), by=who.name, why=form.why)
     except (Stale, MediaInUse) as problem:
         asset = await medium(works_of(request).open(), media_id)
-        return await _medium(request, asset, _typed(asset), problem)
+        return await _medium(request, asset, _typed(asset), problem, why=form.why)
     return _back_to(media_id, done)
 
 
@@ -169,6 +170,7 @@ async def _medium(
     typed: EditForm,
     problem: Problem | None = None,
     differences: tuple[tuple[str, str, str], ...] = (),
+    why: str = "",
 ) -> Response[bytes]:
     works = works_of(request)
     return page(
@@ -180,6 +182,7 @@ async def _medium(
         typed=typed,
         problem=problem,
         differences=differences,
+        why=why,
         done=request.query_params.get("done", ""),
         users=await users_of(works.open(), asset.id),
         address="" if asset.is_deleted else views.signed_address(request.app.state.key, asset.id, works.clock()),

@@ -32,6 +32,8 @@ class MediaAsset(Entity, frozen=True, kw_only=True):
 
     `edition` counts what people changed, and is the version that editors name: that somebody looked at it, or that it
     moved to another home, is no change of theirs. `last_access_day` is told at most once a day (a day is its ISO text).
+
+    `is_open` is what people said, and nothing but people changes it; `is_shown` follows what is published.
     """
 
     media_type: MediaType
@@ -41,6 +43,7 @@ class MediaAsset(Entity, frozen=True, kw_only=True):
     tags: tuple[str, ...] = ()
     age_rating: str = ""
     is_open: bool = False
+    is_shown: bool = False
     hash: str
     thumbnail: str = ""
     content_type: str
@@ -59,6 +62,11 @@ class MediaAsset(Entity, frozen=True, kw_only=True):
     def is_deleted(self) -> bool:
         """Whether it is only kept for those who may want it back."""
         return self.deleted_at is not None
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether anybody may fetch it: people said so, or something published shows it."""
+        return self.is_open or self.is_shown
 
 
 class MediaUse(Entity, frozen=True, kw_only=True):
@@ -101,6 +109,7 @@ def made(media_id: str, cleaned: Cleaned, told: Told, before: MediaAsset | None,
         id=media_id,
         media_type=cleaned.media_type,
         **said,
+        is_shown=kept is not None and kept.is_shown,
         hash=cleaned.hash,
         thumbnail=cleaned.thumbnail,
         content_type=cleaned.content_type,
@@ -125,7 +134,7 @@ def edited(asset: MediaAsset, told: Told, now: datetime) -> MediaAsset:
 def deleted(asset: MediaAsset, now: datetime) -> MediaAsset:
     """Return it as deleted: nobody sees it any more, and it is kept in the archive for a while."""
     # Without a day of access it is among those that went longest without, which is where moving house looks.
-    return asset.evolve(deleted_at=now, is_open=False, last_access_day="", edition=asset.edition + 1, changed_at=now)
+    return asset.evolve(deleted_at=now, is_shown=False, last_access_day="", edition=asset.edition + 1, changed_at=now)
 
 
 def restored(asset: MediaAsset, now: datetime) -> MediaAsset:

@@ -12,11 +12,19 @@ from mystira.content.media.problems import EntryNotFound, EntryTwice, TooManyEnt
 from mystira.content.media.views import metadata_file
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.work import Work
+from mystira.web.access import RoleTooLow
 from mystira.web.versions import refuse_stale
 
 
 async def write_notes(
-    work: Work, *, kind: type[MetadataFile], entries: Sequence[Noted], seen: Stamp, by: str, why: str = ""
+    work: Work,
+    *,
+    kind: type[MetadataFile],
+    entries: Sequence[Noted],
+    may_remove: bool = True,
+    seen: Stamp,
+    by: str,
+    why: str = "",
 ) -> MetadataFile:
     """Put these entries in the place of all that a list holds; the same again changes nothing."""
     before = await metadata_file(work, kind)
@@ -26,6 +34,8 @@ async def write_notes(
     again = twice(tuple(entries))
     if again is not None:
         raise EntryTwice(entry_id=again)
+    if not may_remove and {one.id for one in before.entries} - {one.id for one in entries}:
+        raise RoleTooLow(needed="admin", role="operator")
     told: Any = tuple(entries)
     after = before.evolve(entries=told)
     if after != before:

@@ -87,7 +87,7 @@ async def show_media_notes(request: Request[Any, Any, Any]) -> Response[bytes]:
     request_max_body_size=BYTES_MAX,
 )
 async def write_media_notes(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Write everything that is noted of media: what is left out is gone."""
+    """Write everything that is noted of media: what is left out is gone, which needs the role admin."""
     sent = await read_body(request, MediaNotesWritten, bytes_max=BYTES_MAX)
     entries = msgspec.convert(sent.entries, tuple[MediaEntry, ...], from_attributes=True)
     return await _written(request, MediaMetadataFile, entries, sent.why)
@@ -106,7 +106,7 @@ async def show_character_media_notes(request: Request[Any, Any, Any]) -> Respons
     request_max_body_size=BYTES_MAX,
 )
 async def write_character_media_notes(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Write everything that is noted of characters' media: what is left out is gone."""
+    """Write everything that is noted of characters' media: what is left out is gone, which needs the role admin."""
     sent = await read_body(request, CharacterMediaNotesWritten, bytes_max=BYTES_MAX)
     entries = msgspec.convert(sent.entries, tuple[CharacterMediaEntry, ...], from_attributes=True)
     return await _written(request, CharacterMediaMetadataFile, entries, sent.why)
@@ -117,7 +117,9 @@ async def _written(
 ) -> Response[bytes]:
     seen, who = named_version(request), await staff(request)
     why = " ".join(why.split())[:WHY_LENGTH_MAX]
-    await _works(request).run(write_notes, kind=kind, entries=entries, seen=seen, by=who.name, why=why)
+    said = {"by": who.name, "why": why}
+    may = who.may("admin")
+    await _works(request).run(write_notes, kind=kind, entries=entries, may_remove=may, seen=seen, **said)
     return await _shown(request, kind)
 
 

@@ -84,14 +84,14 @@ async def save(request: Asking) -> Response[Any]:
     return Redirect(f"{_at(sort)}?done=saved", status_code=303)
 
 
-@post([f"{path}/remove" for path in ENTRIES], opt=allow("operator", page=True), include_in_schema=False)
+@post([f"{path}/remove" for path in ENTRIES], opt=allow("admin", page=True), include_in_schema=False)
 async def remove(request: Asking) -> Response[Any]:
     """Take an entry out of its list."""
     sort, entry_id, form = _sort(request), request.query_params.get("id", ""), await read_form(request, DefinitionForm)
     try:
         await _works(request).run(remove_entry, sort=sort, entry_id=entry_id, **await _by(request, form))
     except Stale as refused:
-        return await _form(request, sort, entry_id, refused=refused)
+        return await _form(request, sort, entry_id, refused=refused, why_remove=form.why)
     return Redirect(f"{_at(sort)}?done=removed", status_code=303)
 
 
@@ -103,6 +103,7 @@ async def _form(
     typed: DefinitionForm | None = None,
     wrong: Sequence[Wrong] = (),
     refused: Problem | None = None,
+    why_remove: str = "",
 ) -> Response[bytes]:
     """Show a form. What was typed stays; after a stale one, what is kept now stands beside what was typed."""
     work = _works(request).open()
@@ -129,6 +130,7 @@ async def _form(
         # After any other refusal the form goes on from the version that it began with: a rival may have come meanwhile.
         version=str(work.version_of(file).packed) if typed is None or is_behind else typed.version,
         why=typed.why if typed else "",
+        why_remove=why_remove,
         wrong={one.field: one.message for one in reversed(wrong)},
         refused=refused,
         choices={},

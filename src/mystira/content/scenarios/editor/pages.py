@@ -248,7 +248,7 @@ async def _shown(
         characters=[(one["id"], one["name"]) for one in told.get("characters", ())],
         is_gone=is_gone,
         words=vocabulary.words,
-        media=sorted(await content.media_ids(work)),
+        media=await content.media_offered(work),
         version=work.version_of(scenario).packed,
     )
 

@@ -1,0 +1,61 @@
+"""Every page of the content's administration with nothing to show, and with what cannot be shown."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.administering import add_admin, sign_in, start
+from tests.browser.looks import shoot
+
+pytestmark = pytest.mark.browser
+
+CONTENT = "/admin/content"
+EMPTY = {
+    "imports-empty": ("imports", "Nothing was imported here yet."),
+    "calibration-empty": ("calibration", "Calibration"),
+    "media-nothing-fits": ("media?search=zzz", "Media"),
+    "notes-characters-empty": ("character-media-metadata", "Nothing is noted yet."),
+    "purchases-nothing-fits": ("purchases?search=zzz", "Purchases"),
+}
+WRONG = {
+    "story-gone": "scenarios/nothing",
+    "story-text-gone": "scenarios/nothing/text",
+    "story-version-gone": "scenarios/the-moss-bridge/versions?before=9",
+    "stories-page-gone": "scenarios?after=nowhere",
+    "step-unknown": "scenarios/the-moss-bridge/steps/burn",
+    "preview-gone": "preview/nothing",
+    "bundle-gone": "bundles/nothing",
+    "archive-gone": "bundles/nothing/archive",
+    "medium-gone": "media/nothing.png",
+    "note-gone": "media-metadata/entry?id=nothing",
+    "purchase-gone": "purchases/nobody/nothing",
+    "import-gone": "imports/nothing",
+    "definition-gone": "badges/nothing",
+    "kind-gone": "nothing",
+    "validation-page-gone": "validation?after=nowhere",
+}
+
+
+def test_pages_without_content_and_pages_that_cannot_be_shown_say_what_to_do(browser: Browser, tmp_path: Path) -> None:
+    running = start(tmp_path / "data")
+    try:
+        add_admin(tmp_path / "data")
+        page, said = sign_in(browser, running.address)
+        for name, (at, text) in EMPTY.items():
+            page.goto(f"{running.address}{CONTENT}/{at}")
+            expect(page.locator("main")).to_contain_text(text)
+            shoot(page, name)
+        assert said == []
+        for name, at in WRONG.items():
+            answer = page.goto(f"{running.address}{CONTENT}/{at}")
+            assert answer is not None and 400 <= answer.status < 500, name
+            expect(page.locator("main")).to_be_visible()
+            # They are one page with other words, so a few are looked at whole and all of them are read.
+            told = page.locator("main").inner_text()
+            assert len(told) > 40 and "Traceback" not in told, (name, told)
+            expect(page.locator("main").get_by_role("link").first).to_be_visible()
+            if name in ("story-gone", "story-version-gone", "step-unknown"):
+                shoot(page, name)
+    finally:
+        assert running.stop() == 0, running.output
