@@ -82,6 +82,8 @@ async def test_only_an_administrator_refunds_and_what_was_ordered_stays(authors:
     form = {"step": "deleted", "version": await version(authors, f"{BASE}/winter-and-water"), "why": "old"}
     kept = await authors.client.post(f"{BASE}/winter-and-water/steps", data=form)
     assert kept.status_code == 409 and "Archive it" in kept.text
+    late = await authors.client.post(at, data={"version": "1", "why": "bought twice over"})
+    assert late.status_code == 412 and 'value="bought twice over"' in late.text, "what was written is lost"
     asked = {"version": await version(authors, at), "why": "a mistake"}
     assert (await authors.client.post(at, data=asked)).status_code == 303
     assert "refunded" in (await authors.client.get(at)).text

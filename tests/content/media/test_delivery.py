@@ -4,13 +4,15 @@ from datetime import timedelta
 
 import pytest
 
+from mystira.content import views as content
 from mystira.content.desk.model.kinds import KINDS
 from mystira.content.media import views
-from mystira.content.media.actions.assets import medium
+from mystira.content.media.actions.assets import keep_medium, medium
 from mystira.content.media.actions.homes import forget_deleted, move_house, sweep
 from mystira.content.media.jobs import tidy
-from mystira.content.media.model.asset import HOMES
+from mystira.content.media.model.asset import HOMES, Told
 from mystira.mediafiles.folder_store import FolderStore
+from mystira.mediafiles.forms import Cleaned
 from mystira.services.app import make_player_app
 from tests.content.media.files import picture, wav
 from tests.content.media.test_library import API, preview, send, shown
@@ -59,6 +61,20 @@ async def test_who_has_it_is_told_so_and_who_has_another_gets_the_whole(desk: De
     assert (await desk.client.get(at, headers={**part, "If-Range": dated})).status_code == 206
     head = await desk.client.head(at, headers=part)
     assert (head.status_code, head.content, head.headers["content-length"]) == (206, b"", "10")
+
+
+async def test_a_form_offers_some_of_a_large_library_and_a_check_asks_for_what_is_named(desk: Desk) -> None:
+    works = desk.platform.works
+    cleaned = Cleaned(media_type="image", content_type="image/webp", ending=".webp", hash="0" * 64, bytes=1)
+    many = [f"m{number}.png" for number in range(views.OFFERED + 20)]
+    for media_id in many:
+        about = {"cleaned": cleaned, "told": Told(), "replace": False, "by": "ada", "why": ""}
+        await works.run(keep_medium, media_id=media_id, **about)
+    newest = await views.newest_ids(works.open())
+    assert len(newest) == views.OFFERED and many[-1] in newest and many[0] not in newest
+    assert len(await content.media_offered(works.open())) <= views.OFFERED + len(content.program_media_ids())
+    named = [many[0], many[-1], "nobody.png", "art/hero.svg"]
+    assert await content.media_there(works.open(), named) == {many[0], many[-1], "art/hero.svg"}
 
 
 async def test_every_class_of_content_is_kept_as_long_as_the_requirements_say(desk: Desk) -> None:
