@@ -1,6 +1,7 @@
 """The one place where faults draw randomness: recorded decision by decision, so that a failing schedule can shrink."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from math import log
 from random import Random
 from typing import Any, NamedTuple
@@ -82,6 +83,11 @@ class Choices:
         return value if value in possible else otherwise
 
 
+@lru_cache(maxsize=4_096)
+def _constants(label: str, rate: float) -> tuple[float, int]:
+    return log(1.0 - rate), crc32(label.encode())
+
+
 class Chance:
     """Something of a fixed rate that is asked for at thousands of places and seldom happens.
 
@@ -93,9 +99,9 @@ class Chance:
     def __init__(self, choices: Choices, label: str, rate: float) -> None:
         self._choices = choices
         self._label = label
-        self._none_in = log(1.0 - rate)
+        self._none_in, begins_at = _constants(label, rate)
         self._plain = choices.drawn and not choices.forced
-        self._stream = (choices.seed << 32) ^ crc32(label.encode())
+        self._stream = (choices.seed << 32) ^ begins_at
         self.asked = 0
         self.due = 0
         self._draw()

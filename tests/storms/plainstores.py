@@ -66,6 +66,8 @@ class PlainDocuments(MemoryDocuments):
             through = int(position.continuation or 0) if position else 0
             if through >= self._newest.get(name, 0):
                 continue
+            if container and len(container.ranges) == 1:
+                return True
             for key, document in container.documents.items() if container else ():
                 if document.position > through and feed_range.holds(hash_of(key.partition)):
                     return True
@@ -92,11 +94,10 @@ class PlainDocuments(MemoryDocuments):
         if after >= newest:
             return FeedPage((), continuation, has_more=False)
         shown = self._shows if self._clock() < self._lags_until else newest
-        found = sorted(
-            document
-            for key, document in self._container(collection).documents.items()
-            if after < document.position <= shown and bounds.holds(hash_of(key.partition))
-        )
+        documents = self._container(collection).documents
+        found = sorted([document for document in documents.values() if after < document.position <= shown])
+        if bounds != self.first_ranges[0]:
+            found = [document for document in found if bounds.holds(hash_of(document.body.key.partition))]
         page = found[:limit]
         if page and page[-1].position > self._shown:
             self._shown = page[-1].position

@@ -356,7 +356,7 @@ class Wires:
             found.append("relay")
         if relational._events and _any_due(relational._events, now):
             found.append("events")
-        if any(job.state == RUNNING for job in relational._backfills.values()):
+        if relational._backfills and any(job.state == RUNNING for job in relational._backfills.values()):
             found.append("fills")
         if relational.letter_of and _any_to_retry(relational.letter_of, now):
             found.append("letters")

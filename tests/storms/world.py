@@ -287,7 +287,8 @@ class Process:
             for pause_s in looks:
                 await self.pause(self.random.random() * pause_s)
                 with suppress(Problem):
-                    await self.drains.step()
+                    if await self.drains.step():
+                        break
 
     async def carry_once(self) -> int:
         """One step of everything that may find something; whatever fails is tried again in the next."""

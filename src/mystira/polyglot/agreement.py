@@ -6,7 +6,7 @@ from mystira.polyglot.catalog import Catalog
 from mystira.polyglot.certificate import Side as Root
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.digest import ROOT, Node, Side
-from mystira.polyglot.digesting import DigestKeeper, progress
+from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.equality import is_equal
 from mystira.polyglot.replication import Replication
 
@@ -34,7 +34,7 @@ class Comparison:
     async def agrees(self) -> bool:
         """Tell whether everything is counted and both sides hold the same; `agreement` says what, then."""
         await self._keeper.step()
-        if not (await progress(self._r, self._collection)).is_current:
+        if not self._keeper.is_current(self._collection):
             return False
         documents, rows = await self._root(Side.DOCUMENT), await self._root(Side.ROW)
         if documents != rows:

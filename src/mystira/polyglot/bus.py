@@ -14,6 +14,7 @@ from mystira.polyglot.events import EventTypes
 from mystira.polyglot.journal import Journal, OutboxEvent
 from mystira.polyglot.measures import EVENTS, PUBLISH_LAG
 from mystira.polyglot.reaction import Reactions
+from mystira.polyglot.together import together
 from mystira.polyglot.work import Works
 
 log = structlog.get_logger(__name__)
@@ -41,8 +42,10 @@ class OutboxPump:
         """Deliver one batch; return how many facts were settled, retried or parked."""
         events = await self._journal.claim_events(BATCH, self._works.clock(), self._lease_s)
         if events:
-            delivered = await asyncio.gather(*(self._deliver(event) for event in events))
-            await self._journal.settle([event for event, done in zip(events, delivered, strict=True) if done])
+            delivered = await together(self._deliver(event) for event in events)
+            settled = [event for event, done in zip(events, delivered, strict=True) if done]
+            if settled:
+                await self._journal.settle(settled)
         return len(events)
 
     async def _deliver(self, stored: OutboxEvent) -> bool:

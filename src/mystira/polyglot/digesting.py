@@ -74,6 +74,7 @@ class DigestKeeper:
         self._clock = r.clock
         self._page = page
         self._kept: Mapping[str, int] = {}
+        self._filled: dict[str, int] = {}
         self._follower = FeedFollower(
             r.catalog,
             r.documents,
@@ -96,12 +97,19 @@ class DigestKeeper:
                 break
         return done
 
+    def is_current(self, collection: Collection[Any]) -> bool:
+        """Tell whether the last step left nothing to be counted on either side of a collection."""
+        name = collection.name
+        is_filled = self._filled.get(name, FILLED_AT_ONCE) < FILLED_AT_ONCE
+        return name in self._kept and is_filled and self._follower.is_at_end(collection)
+
     async def _round(self) -> int:
         await self._look_what_is_kept()
         done = await self._follower.step(self._kept)
         for collection in self._catalog:
             if collection.name in self._kept:
-                done += await self._digests.fill(collection, FILLED_AT_ONCE)
+                self._filled[collection.name] = await self._digests.fill(collection, FILLED_AT_ONCE)
+                done += self._filled[collection.name]
         return done + await self._digests.fold(FOLDED_AT_ONCE)
 
     async def _look_what_is_kept(self) -> None:

@@ -8,9 +8,9 @@ import msgspec
 from mystira.polyglot.canonical import is_same_body
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.positions import Stream
-from mystira.polyglot.query import EVERYTHING, LIMIT_MAX, AllOf, OneOf, Query
+from mystira.polyglot.query import EVERYTHING
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.store import Key, Record
+from mystira.polyglot.store import Incoming, Record
 from mystira.polyglot.walking import ended_ranges, every_page
 
 
@@ -35,32 +35,14 @@ async def is_equal(r: Replication, collection: Collection[Any]) -> bool:
 
 
 async def _all_stand(r: Replication, collection: Collection[Any], documents: Sequence[Record]) -> bool:
-    standing = await r.journal.standing(collection, [document.key for document in documents])
-    for document in documents:
-        stood = standing.get(document.key)
-        if stood is None or (stood.stamp, stood.op) != (document.stamp, document.op):
-            return False
-    living = [document for document in documents if not document.deleted]
-    rows = await _rows_of(r, collection, living)
-    return all(document.key in rows and is_alike(collection, document, rows[document.key]) for document in living)
+    rows = await r.relational.look(collection, [document.key for document in documents])
+    return all(_stands(collection, document, rows.get(document.key)) for document in documents)
 
 
-async def _rows_of(r: Replication, collection: Collection[Any], documents: Sequence[Record]) -> dict[Key, Record]:
-    if not documents:
-        return {}
-    parts = [_one_of(name, documents) for name in collection.key_fields]
-    found = await r.relational.search(collection, Query(where=AllOf(tuple(parts)), limit=LIMIT_MAX))
-    rows = {row.key: row for row in found}
-    for document in documents:
-        # Where keys share ids across partitions, one page may not hold them all.
-        row = None if document.key in rows else await r.relational.read(collection, document.key)
-        if row is not None:
-            rows[document.key] = row
-    return rows
-
-
-def _one_of(name: str, documents: Sequence[Record]) -> OneOf:
-    return OneOf(name, tuple({getattr(document.entity, name) for document in documents}))
+def _stands(collection: Collection[Any], document: Record, row: Incoming | None) -> bool:
+    if not isinstance(row, Record) or (row.stamp, row.op) != (document.stamp, document.op):
+        return False
+    return (document.deleted and row.deleted) or is_alike(collection, document, row)
 
 
 def is_alike(collection: Collection[Any], document: Record, row: Record) -> bool:

@@ -6,7 +6,6 @@ courtesy, the position is the guard. Events that were copied are pruned from the
 neither stamp nor op, and a document that changed meanwhile simply comes by again.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -33,6 +32,7 @@ from mystira.polyglot.store import (
     Throttled,
     Unreadable,
 )
+from mystira.polyglot.together import together
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Took(NamedTuple):
     """What reading one page came to: how many of its changes were carried over, and its cost in request units.
 
     `again`: the position was moved by somebody else, so the range is worth another look at once. `at_end`: nothing
-    was left to follow, whoever has the range.
+    is left to follow, whoever has the range.
     """
 
     carried: int
@@ -94,15 +94,20 @@ class RangeReader:
         self._written = 0.0
 
     async def ranges(self, collection: Collection[Any]) -> Sequence[str]:
-        """Return the ranges there are now; where one was split, its successors go on where it stood."""
+        """Return the ranges there are; where one was split, its successors go on where it stood.
+
+        They are asked for once: the feed itself tells whoever reads on in one that has been split.
+        """
+        known = self._ranges.get(collection.name)
+        if known is not None:
+            return known
         ranges = await self._documents.feed_ranges(collection)
-        if self._ranges.get(collection.name) != ranges:
-            for position in await self._journal.positions(collection.name, self._stream):
-                if position.range_id not in ranges:
-                    await self._look_for_split(collection, position)
-                elif self._lease_s is None:
-                    self._positions.setdefault((collection.name, position.range_id), position.continuation)
-            self._ranges[collection.name] = ranges
+        for position in await self._journal.positions(collection.name, self._stream):
+            if position.range_id not in ranges:
+                await self._look_for_split(collection, position)
+            elif self._lease_s is None:
+                self._positions.setdefault((collection.name, position.range_id), position.continuation)
+        self._ranges[collection.name] = ranges
         return ranges
 
     async def _look_for_split(self, collection: Collection[Any], position: RangePosition) -> None:
@@ -120,6 +125,7 @@ class RangeReader:
         try:
             page = await self._documents.feed(collection, range_id, position, min(limit or self._page, self._page))
         except RangeGone as gone:
+            self._ranges.pop(collection.name, None)
             await self._journal.split_range(collection.name, self._stream, range_id, gone.successors)
             self.forget(at)
             return Took(0, again=True)
@@ -138,7 +144,8 @@ class RangeReader:
         self._renew_at.pop(at, None)
 
     def forget_all(self, name: str) -> None:
-        """Ask the journal again about every range of a collection."""
+        """Ask again which ranges a collection has, and the journal about every one of them."""
+        self._ranges.pop(name, None)
         for at in [at for at in {**self._positions, **self._renew_at} if at[0] == name]:
             self.forget(at)
 
@@ -186,7 +193,7 @@ class RangeReader:
         await self._prune(collection, page.items, through)
         if spans.is_collected() and self._stream is Stream.FOLLOW:
             _tell_spans(collection, page.items, began_ns, merged_ns)
-        return Took(len(page.items), page.charge + self._written)
+        return Took(len(page.items), page.charge + self._written, at_end=not page.has_more)
 
     async def _whole(self, collection: Collection[Any], items: Sequence[FeedItem]) -> Sequence[FeedItem]:
         """Return the items with the events that they spilled; a backfill tells none, so it reads none."""
@@ -227,7 +234,7 @@ class RangeReader:
         for start in range(0, len(told), PRUNED_AT_ONCE):
             # Together, for a document store answers many small writes at once much sooner than one after another.
             batch = told[start : start + PRUNED_AT_ONCE]
-            await asyncio.gather(*(self._prune_one(collection, record, pruned) for record, pruned in batch))
+            await together(self._prune_one(collection, record, pruned) for record, pruned in batch)
 
     async def _prune_one(self, collection: Collection[Any], record: Record, pruned: Record) -> None:
         try:
@@ -295,6 +302,10 @@ class FeedFollower:
         self._rests_at.pop(collection.name, None)
         self._reader.forget_all(collection.name)
 
+    def is_at_end(self, collection: Collection[Any]) -> bool:
+        """Tell whether the last look at the collection left nothing to follow."""
+        return self._at_end.get(collection.name, False)
+
     async def step(self, among: Container[str] | None = None) -> int:
         """Take one page of every range of every collection, or of those named; return how many changes came by."""
         # Asked before the ranges are: whatever comes meanwhile has changed the mark by the next step.
@@ -308,7 +319,7 @@ class FeedFollower:
                 continue
             self._at_end.pop(name, None)
             seen += await self.follow(collection)
-            if name in marks and self._at_end.get(name):
+            if name in marks and self.is_at_end(collection):
                 self._rests_at[name] = marks[name]
             else:
                 self._rests_at.pop(name, None)

@@ -31,22 +31,29 @@ class Sentinels:
         self._draining = draining
         self._unseen: set[Key] = set()
         self._planted = 0
+        self._ranges: Sequence[str] = ()
         self._start: dict[str, str] = {}
         self.found: dict[str, Key] = {}
 
-    async def have_come_through(self) -> bool:
-        """Tell whether the follower has passed a sentinel in every range there is now; plants what is lacking."""
-        ranges = await self._r.documents.feed_ranges(self._collection)
+    async def plant(self) -> None:
+        """Write what is lacking for a sentinel in every range there is now; call it before the follower reads on."""
+        self._ranges = await self._r.documents.feed_ranges(self._collection)
         # Where a range was split, its successors need sentinels of their own.
-        self.found = {range_id: self.found[range_id] for range_id in ranges if range_id in self.found}
-        if len(self.found) < len(ranges):
-            await self._look_from(ranges)
+        self.found = {range_id: self.found[range_id] for range_id in self._ranges if range_id in self.found}
+        if len(self.found) < len(self._ranges):
+            await self._look_from(self._ranges)
             if not self._unseen:
-                await self._plant(2 * len(ranges))
-            for range_id in ranges:
+                await self._plant(2 * len(self._ranges))
+
+    async def have_come_through(self) -> bool:
+        """Tell whether the follower has passed a sentinel in every range there was when they were planted."""
+        if len(self.found) < len(self._ranges):
+            for range_id in self._ranges:
                 await self._look(range_id)
+        if not self._ranges or len(self.found) < len(self._ranges):
+            return False
         standing = await self._r.journal.standing(self._collection, list(self.found.values()))
-        return len(self.found) == len(ranges) and all(key in standing for key in self.found.values())
+        return all(key in standing for key in self.found.values())
 
     async def _look_from(self, ranges: Sequence[str]) -> None:
         """Remember where the follower stood before the sentinels were written: they are behind that."""

@@ -166,14 +166,14 @@ async def _verification(looked: _Looked) -> Gate:
 
 async def _scrub(looked: _Looked) -> Gate:
     whole = [report for report in looked.reports if report.kind is RunKind.SCRUB and report.finished_at is not None]
+    advice = "Reread everything: mystira migrate verify --scrub."
+    if not whole:
+        return Gate(name="scrub", passed=False, reason="it was never reread whole", advice=advice)
     changed = [change for verb in REMAPPED for change in await _last(looked, verb)]
-    since = max((change.at for change in changed), default=None)
-    if whole and (since is None or whole[0].started_at >= since):
+    if all(change.at <= whole[0].started_at for change in changed):
         return Gate(name="scrub", passed=True, reason=f"everything was reread from {whole[0].started_at:%Y-%m-%d} on")
-    reason = (
-        f"nothing was reread since the last {changed[0].verb}" if whole and changed else "it was never reread whole"
-    )
-    return Gate(name="scrub", passed=False, reason=reason, advice="Reread everything: mystira migrate verify --scrub.")
+    reason = f"nothing was reread since the last {changed[0].verb}"
+    return Gate(name="scrub", passed=False, reason=reason, advice=advice)
 
 
 async def _shadow(looked: _Looked) -> Gate:

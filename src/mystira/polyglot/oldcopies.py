@@ -6,7 +6,7 @@ are removed in transactions that hold the fence, so nothing needs to be waited f
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -23,6 +23,7 @@ from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.relay import as_relayed
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Conflict, Incoming, Key, OutcomeUnknown, Record, Throttled
+from mystira.polyglot.together import together
 from mystira.polyglot.walking import every_page
 
 T = TypeVar("T")
@@ -245,13 +246,9 @@ def record_of(collection: Collection[Any], line: bytes, token: str = "") -> Reco
     return from_document(collection, msgspec.json.decode(line), token)
 
 
-async def _some_together(items: Sequence[T], act: Callable[[T], Awaitable[bool]]) -> int:
+async def _some_together(items: Sequence[T], act: Callable[[T], Coroutine[Any, Any, bool]]) -> int:
     """Return for how many it did something; the first that fails ends it, once those begun with it have ended."""
     done = 0
     for start in range(0, len(items), TOGETHER):
-        results = await asyncio.gather(*map(act, items[start : start + TOGETHER]), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-            done += result
+        done += sum(await together(map(act, items[start : start + TOGETHER])))
     return done

@@ -5,7 +5,6 @@ the document by If-Match if that is older, and forgets the task only if the row 
 overwrites, it looks for a straggler: a write to the documents that nobody here has heard of.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from mystira.polyglot.merge import UNSTAMPED, Standing, is_straggler
 from mystira.polyglot.phases import Leader
 from mystira.polyglot.spill import drop_spills, with_spilled
 from mystira.polyglot.store import Conflict, DocumentStore, Key, OutcomeUnknown, Record, Throttled, Unavailable
+from mystira.polyglot.together import together
 
 log = structlog.get_logger(__name__)
 
@@ -62,11 +62,8 @@ class ReverseRelay:
         """Carry one batch over; return how many tasks were looked at."""
         tasks = await self._journal.relay_claim(self._batch, self._clock(), self._lease_s, name)
         for start in range(0, len(tasks), TOGETHER):
-            # Each has a key of its own, and most of its time is spent waiting for answers.
-            tried = await asyncio.gather(*map(self._try, tasks[start : start + TOGETHER]), return_exceptions=True)
-            for error in tried:
-                if error is not None:
-                    raise error
+            # Each has a key of its own.
+            await together(map(self._try, tasks[start : start + TOGETHER]))
         return len(tasks)
 
     async def carry(self, collection: Collection[Any], key: Key) -> None:

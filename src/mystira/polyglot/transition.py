@@ -25,7 +25,6 @@ from mystira.polyglot.control import (
     write_copy,
 )
 from mystira.polyglot.drains import hear_writers
-from mystira.polyglot.equality import is_caught_up
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.frontier import Sentinels, has_all_come_through
 from mystira.polyglot.leadership import abort
@@ -293,10 +292,12 @@ async def wait_for_silence(r: Replication) -> None:
 async def _is_drained(
     r: Replication, collection: Collection[Any], follower: FeedFollower, sentinels: Sentinels, comparison: Comparison
 ) -> bool:
+    # Planted first, so that the follower meets them at once and writers are held no longer than it takes.
+    await sentinels.plant()
     await follower.follow(collection)
-    if not await has_all_come_through(r, collection, sentinels):
+    if not (follower.is_at_end(collection) and await has_all_come_through(r, collection, sentinels)):
         return False
-    return await is_caught_up(r, collection) and await comparison.agrees()
+    return await comparison.agrees()
 
 
 async def _is_relayed(r: Replication, collection: Collection[Any], relay: ReverseRelay, comparison: Comparison) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from mystira.polyglot.canonical import LEAF_BITS, digest_of, leaf_of
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control
-from mystira.polyglot.digest import Digested, Node, Noted, Side, total_of
+from mystira.polyglot.digest import ROOT, Digested, Node, Noted, Side, total_of
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.positions import Move, Stream
@@ -89,6 +89,9 @@ class MemoryDigests:
         """Return these nodes of one level; what is absent holds nothing."""
         if not wanted:
             return {}
+        if wanted[0] == ROOT:
+            held = self._held(collection, side).values()
+            return {ROOT: Node(len(held), total_of([one.digest for one in held]))} if held else {}
         below = LEAF_BITS + 1 - wanted[0].bit_length()
         found: defaultdict[int, list[int]] = defaultdict(list)
         for key, held in self._held(collection, side).items():
