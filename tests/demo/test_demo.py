@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from demo.kept import PAGE, chapters, with_run
 from demo.players import Answer, Kept, Player, Taken, percentiles
 
 from tests.processes import ROOT
@@ -27,6 +28,17 @@ def test_a_migration_under_fire_loses_nothing() -> None:
     print(ended.stdout)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Nothing was lost." in ended.stdout
+    assert chapters(ended.stdout) == chapters(PAGE.read_text()), (
+        "docs/demo.md tells another story (python -m demo.kept)"
+    )
+
+
+def test_a_run_takes_the_place_of_the_run_before_without_its_password() -> None:
+    page = "# Demo\n\n```\n   0.0 s  == 20 families sign up ==\n```\n\nBelow.\n"
+    run = "\n   0.0 s  == 7 families sign up ==\n   1.0 s      sign in as demo, with the password jVLn-q\n"
+    kept = with_run(page, run)
+    assert "jVLn-q" not in kept and kept.endswith("```\n\nBelow.\n") and kept.count("```") == 2
+    assert chapters(kept) == ["N families sign up"] == chapters(page)
 
 
 def test_a_wrong_length_is_told_in_one_sentence() -> None:
