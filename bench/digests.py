@@ -39,10 +39,18 @@ RATIO_MIN = 0.9
 
 
 class Counted(Thing, frozen=True, kw_only=True):
-    """An entity whose rows are digested, as all are."""
+    """Led by PostgreSQL alone; its rows have digests, as all have."""
 
 
 class Uncounted(Thing, frozen=True, kw_only=True):
+    """The same, in a table without digests."""
+
+
+class Mirrored(Thing, frozen=True, kw_only=True):
+    """Led by PostgreSQL and carried back to documents, with digests."""
+
+
+class Unmirrored(Thing, frozen=True, kw_only=True):
     """The same, in a table without digests."""
 
 
@@ -54,13 +62,15 @@ class Plain(Thing, frozen=True, kw_only=True):
     """Led by documents, with a copy that nobody digests."""
 
 
-DUAL = Phase.DUAL_WRITE_COSMOS_READ
+DUAL, REVERSED = Phase.DUAL_WRITE_COSMOS_READ, Phase.DUAL_WRITE_POSTGRES_READ
 WITH = (
     Collection(Counted, container="Counted", table="bench_counted", phase=Phase.POSTGRES_ONLY),
+    Collection(Mirrored, container="Mirrored", table="bench_mirrored", phase=REVERSED),
     Collection(Followed, container="Followed", table="bench_followed", phase=DUAL),
 )
 WITHOUT = (
     Collection(Uncounted, container="Uncounted", table="bench_uncounted", phase=Phase.POSTGRES_ONLY),
+    Collection(Unmirrored, container="Unmirrored", table="bench_unmirrored", phase=REVERSED),
     Collection(Plain, container="Plain", table="bench_plain", phase=DUAL),
 )
 
@@ -184,7 +194,8 @@ async def _measure_saves(dsn: str, folder: Path, seconds: float) -> list[Row]:
     works = Works(Catalog(collections), documents=documents, relational=relational)
     found: list[Row] = []
     async with relational.connection() as connection:
-        for name, ours, peer in (("PostgresOnly", Counted, Uncounted), ("DualWriteCosmosRead", Followed, Plain)):
+        pairs = (Phase.POSTGRES_ONLY, Counted, Uncounted), (REVERSED, Mirrored, Unmirrored), (DUAL, Followed, Plain)
+        for name, ours, peer in pairs:
             await _put_all(works, (ours, peer))
             ours_per_s, peer_per_s = await _rates(works, connection, (ours, peer), seconds)
             row = Row(f"save, {name}", ours_per_s, "without digests", peer_per_s, ours_per_s / peer_per_s, RATIO_MIN)

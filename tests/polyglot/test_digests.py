@@ -197,6 +197,25 @@ async def test_nothing_is_counted_where_there_is_one_copy_only(process: Process)
     assert await differences(process) == []
 
 
+async def test_where_postgresql_leads_alone_saves_count_nothing_and_the_way_back_counts_them(process: Process) -> None:
+    await process.move(COUNTERS, REVERSED, Phase.POSTGRES_ONLY)
+    digests = process.r.relational.digests
+    assert await digests.unfilled(COUNTERS, 20) == 0
+    for id in ("c1", "c2", "c2", "new"):
+        await process.works.run(raise_counter, kind=Counter, id=id, by=1)
+    assert await digests.unfilled(COUNTERS, 20) == 3
+    await assert_adds_up(process)
+    await process.move(COUNTERS, REVERSED)
+    # From here on documents are kept, so what is saved is counted with it.
+    await process.works.run(raise_counter, kind=Counter, id="c2", by=1)
+    assert await digests.unfilled(COUNTERS, 20) == 2
+    # Both sides are compared before the documents may lead.
+    await process.move(COUNTERS, DUAL)
+    assert await digests.unfilled(COUNTERS, 20) == 0
+    assert await differences(process) == []
+    await assert_adds_up(process)
+
+
 async def remove(work: Work, id: str) -> None:
     found = await work.get(Counter, id)
     assert found is not None

@@ -212,6 +212,16 @@ async def test_what_was_made_of_a_version_once_is_shared_and_another_version_is_
         other.close()
 
 
+async def test_a_document_that_was_edited_in_the_file_is_read_as_it_is(sqlite: SqliteDocuments, path: Path) -> None:
+    await sqlite.write(SAMPLES, record_of(Sample(id="a", owner_id="o", title="before")), None)
+    assert await sqlite.read(SAMPLES, Key("o", "a")) is not None
+    file = apsw.Connection(str(path))
+    file.execute(f"UPDATE \"{SAMPLES.container}\" SET body = replace(body, 'before', 'behind')")
+    file.close()
+    found = await sqlite.read(SAMPLES, Key("o", "a"))
+    assert found is not None and isinstance(found.entity, Sample) and found.entity.title == "behind"
+
+
 async def test_a_split_in_another_process_is_seen(sqlite: SqliteDocuments, path: Path) -> None:
     parent = (await sqlite.feed_ranges(SAMPLES))[0]
     other = await open_sqlite(path, COLLECTIONS)

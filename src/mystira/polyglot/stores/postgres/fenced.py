@@ -2,11 +2,16 @@
 
 from mystira.polyglot.store import Conflict, Record
 from mystira.polyglot.stores.postgres.connections import Connections, OutcomeOfLoss
-from mystira.polyglot.stores.postgres.rows import Rows, telling
+from mystira.polyglot.stores.postgres.query import quoted
+from mystira.polyglot.stores.postgres.rows import DIGESTS, Rows, telling
 
 
 class Fenced:
-    """The statements of one table, written once. They change nothing unless the control row is OPEN at `n`."""
+    """The statements of one table, written once. They change nothing unless the control row is OPEN at `n`.
+
+    A row is counted in the digests only while documents are kept beside it. Where PostgreSQL leads alone there is
+    nothing to compare it with; on the way back whoever keeps the digests counts the rows that changed meanwhile.
+    """
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
@@ -49,10 +54,17 @@ class Fenced:
     def _create(self) -> str:
         rows = self._rows
         return (
-            f"INSERT INTO {rows.table} ({rows.columns}) SELECT {rows.places} FROM fence WHERE allowed > 0 "  # noqa: S608
-            f"ON CONFLICT ({rows.key_columns}) DO NOTHING RETURNING 1"
+            f"INSERT INTO {rows.table} ({rows.columns}) SELECT {', '.join(self._values().values())} "  # noqa: S608
+            f"FROM fence WHERE allowed > 0 ON CONFLICT ({rows.key_columns}) DO NOTHING RETURNING 1"
         )
 
     def _replace(self) -> str:
         rows = self._rows
-        return f"UPDATE {rows.table} SET {rows.changes} FROM fence WHERE allowed > 0 AND {rows.is_base} RETURNING 1"  # noqa: S608
+        changes = ", ".join(f"{quoted(name)} = {to}" for name, to in self._values().items() if name not in rows.keys)
+        return f"UPDATE {rows.table} SET {changes} FROM fence WHERE allowed > 0 AND {rows.is_base} RETURNING 1"  # noqa: S608
+
+    def _values(self) -> dict[str, str]:
+        """Return what each column is set to; `allowed` is 2 while documents are kept."""
+        places = {name: f"${number}" for number, name in enumerate(self._rows.names, start=1)}
+        counted = {name: f"CASE WHEN allowed = 2 THEN {places[name]}::{kind} END" for name, kind in DIGESTS.items()}
+        return places | counted

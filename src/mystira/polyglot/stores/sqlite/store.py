@@ -98,9 +98,9 @@ class SqliteDocuments:
         self._writer = writer
         self._clock = clock
         self._meter = Meter(clock)
-        # A position belongs to one version of one document for ever, so what was made of it can be shared: values are
-        # frozen, and whoever changes one makes a new one.
-        self._versions: Memo[tuple[Collection[Any], int], Record] = Memo("documents.versions", RECORDS_MAX)
+        # What was made of one version of a document can be shared: values are frozen, and whoever changes one makes a
+        # new one. Its text is part of the key, for who edits the file by hand leaves the position as it was.
+        self._versions: Memo[tuple[Collection[Any], int, str], Record] = Memo("documents.versions", RECORDS_MAX)
         self._containers = {one.name: _Container(one, self._ask, self._load_row) for one in collections}
         # A container's newest position is where its feed ends.
         tables = [quoted(container.collection.container) for container in self._containers.values()]
@@ -131,7 +131,7 @@ class SqliteDocuments:
             return None
         position, body = found[0]
         self._meter.read(collection, len(body))
-        known = self._versions.get((container.collection, position))
+        known = self._versions.get((container.collection, position, body))
         return known or self._kept(container.collection, container.load(body, position), body, position)
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
@@ -244,14 +244,14 @@ class SqliteDocuments:
         return await self._writer.write(job)
 
     def _load_row(self, collection: Collection[Any], body: str, position: int) -> Incoming:
-        known = self._versions.get((collection, position))
+        known = self._versions.get((collection, position, body))
         if known is not None:
             return known
         found = _load_item(collection, body, position)
         return found if isinstance(found, Unreadable) else self._kept(collection, found, body, position)
 
     def _kept(self, collection: Collection[Any], record: Record, body: str, position: int) -> Record:
-        return record if len(body) > CHARACTERS_MAX else self._versions.put((collection, position), record)
+        return record if len(body) > CHARACTERS_MAX else self._versions.put((collection, position, body), record)
 
     def _ask(self, statement: str, values: Sequence[Any]) -> list[Any]:
         try:
