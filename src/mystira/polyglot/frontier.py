@@ -56,10 +56,18 @@ class Sentinels:
         return all(key in standing for key in self.found.values())
 
     async def _look_from(self, ranges: Sequence[str]) -> None:
-        """Remember where the follower stood before the sentinels were written: they are behind that."""
-        if not set(ranges) <= self._start.keys():
-            for position in await self._r.journal.positions(self._collection.name, Stream.FOLLOW):
-                self._start.setdefault(position.range_id, position.continuation)
+        """Remember where the follower stands before sentinels are written: they are behind that.
+
+        Once, for where it stands later may be beyond them. A range that came later is of no use to those already
+        written, which may lie before its start.
+        """
+        new = [range_id for range_id in ranges if range_id not in self._start]
+        if not new:
+            return
+        positions = await self._r.journal.positions(self._collection.name, Stream.FOLLOW)
+        stands = {position.range_id: position.continuation for position in positions}
+        self._start |= {range_id: stands.get(range_id, "") for range_id in new}
+        self._unseen.clear()
 
     async def _plant(self, count: int) -> None:
         if self._planted >= PLANTED_MAX * count:
@@ -85,7 +93,7 @@ class Sentinels:
         raise Unavailable(f"{self._collection.name}: no sentinel could be written")
 
     async def _look(self, range_id: str) -> None:
-        continuation, more = self._start.get(range_id, ""), True
+        continuation, more = self._start[range_id], True
         while more:
             page = await self._page(range_id, continuation)
             seen = [item.record.key for item in page.items if item.record.key in self._unseen]
