@@ -123,12 +123,17 @@ async def _scrubbing(platform: Platform, clock: Wake) -> None:
     await keep_doing("scrub", step, clock, idle_s=PURGE_EVERY_S)
 
 
+# A filling that found the end of its last range has carried nothing, and is declared whole in the next round.
+QUIET_ROUNDS = 2
+
+
 async def settle(platform: Platform) -> None:
     """Carry everything that waits onward now, without loops: for commands that end at once, and for tests."""
     # Whoever held a lease may be gone; without leases nothing needs to be waited for.
     steps = _steps(platform, lease_s=None).values()
-    while sum([await step() for step in steps]):
-        continue
+    quiet = 0
+    while quiet < QUIET_ROUNDS:
+        quiet = 0 if sum([await step() for step in steps]) else quiet + 1
 
 
 def carrying(works: Works, r: Replication, reactions: Reactions, lease_s: float | None = LEASE_S) -> dict[str, Step]:
