@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from azure.core import MatchConditions
@@ -32,6 +32,7 @@ from mystira.polyglot.stores.cosmos.feed import Edges
 from mystira.polyglot.stores.cosmos.policy import Finding, lacking_orders
 from mystira.polyglot.stores.cosmos.provision import provision
 from mystira.polyglot.stores.cosmos.query import Compiled, confined_to, merged
+from mystira.polyglot.together import together
 
 REQUEST_S = 5.0
 OPEN_S = 10.0
@@ -108,13 +109,13 @@ class CosmosDocuments:
 
     async def look(self, collection: Collection[Any], keys: Sequence[Key]) -> Mapping[Key, Incoming]:
         """Return what there is of these keys, whether it can be read or not."""
-        together = asyncio.Semaphore(LOOKS_AT_ONCE)
+        at_once = asyncio.Semaphore(LOOKS_AT_ONCE)
 
         async def one(key: Key) -> tuple[dict[str, Any] | None, float]:
-            async with together:
+            async with at_once:
                 return await self._read(collection, key), self.last_charge
 
-        found = await _all(one(key) for key in keys)
+        found = await together(one(key) for key in keys)
         self.last_charge = sum(charge for _, charge in found)
         return {
             key: loaded_looked(collection, key, document)
@@ -218,7 +219,7 @@ class CosmosDocuments:
                 return await part(charge, partition_key=partition)
             # Range by range: put together by the client, an order may not hold null beside other values.
             ranges = within or await feed.living(container)
-            parts = await _all(part(charge, feed_range=edges.feed_range) for edges in ranges)
+            parts = await together(part(charge, feed_range=edges.feed_range) for edges in ranges)
             return [found for one in parts for found in one]
 
         return await self._ask(collection, ask)
@@ -249,15 +250,6 @@ class CosmosDocuments:
         except Failed as error:
             charge(headers_of(error))
             raise translated(error, where, writes=writes) from error
-
-
-async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
-    """Return every answer, or raise the first failure once all have ended: none goes on behind the caller's back."""
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return cast(list[T], answers)
 
 
 def declared(collections: Iterable[Collection[Any]]) -> tuple[Collection[Any], ...]:
@@ -306,7 +298,7 @@ async def _containers(database: DatabaseProxy, wanted: Sequence[Collection[Any]]
         except CosmosResourceNotFoundError:
             return None
 
-    return dict(found for found in await _all(one(collection) for collection in wanted) if found is not None)
+    return dict(found for found in await together(one(collection) for collection in wanted) if found is not None)
 
 
 def _refuse_unsortable(
