@@ -70,6 +70,38 @@ async def test_what_was_written_about_something_that_is_gone_can_be_added_anew(a
         assert (await ada.client.get(f"{API}/{noun}/odder")).status_code == 200
 
 
+async def test_what_was_written_in_a_story_that_is_gone_can_be_added_anew(ada: Desk) -> None:
+    made = {"title": "The Lost Bell", "description": "A bell calls.", "core_axes": "courage"}
+    at, text = f"{CONTENT}/scenarios/the-lost-bell", "Dong, it goes, and dong again."
+    assert (await ada.client.post(f"{CONTENT}/new-scenario", data=made)).status_code == 303
+    whole = (await ada.client.get(f"{at}/file")).text
+    seen = version_in(await ada.client.get(at))
+    gone = await ada.client.post(f"{at}/delete", data={"version": seen, "why": WHY})
+    assert gone.status_code == 303
+    for form, typed in (
+        ("about", {"title": "The Bell", "description": text}),
+        ("characters", {"character.0.id": "bell", "character.0.name": "Bell", "character.0.backstory": text}),
+        ("scene", {"was": "start", "id": "start", "title": "Dong", "type": "narrative", "description": text}),
+        ("text", {"text": whole.replace("A bell calls.", text)}),
+    ):
+        late = await ada.client.post(f"{at}/{form}", data=typed | {"version": seen})
+        assert late.status_code == 404 and text in late.text, form
+        assert "Somebody has deleted the story" in late.text and f'action="{at}/text"' in late.text, form
+    for form, typed in (("steps/submit", {}), ("delete", {})):
+        late = await ada.client.post(f"{at}/{form}", data=typed | {"version": seen, "why": WHY})
+        assert late.status_code == 404 and WHY in late.text, form
+    added = await ada.client.get(f"{API}/scenarios/the-lost-bell")
+    assert added.status_code == 404
+    wrong = await ada.client.post(f"{at}/text", data={"text": f"title: Bell\n# {text}\n", "version": ""})
+    assert wrong.status_code == 404 and text in wrong.text and "mend this" in wrong.text
+    anew = {"text": whole.replace("A bell calls.", text), "version": ""}
+    assert (await ada.client.post(f"{at}/text", data=anew)).status_code == 303
+    assert (await ada.client.get(f"{API}/scenarios/the-lost-bell")).status_code == 200
+    rival = await ada.client.post(f"{at}/text", data={"text": whole, "version": ""})
+    assert rival.status_code == 412 and "Somebody has changed this story" in rival.text
+    assert text in (await ada.client.get(f"{at}/file")).text
+
+
 async def test_what_is_refused_stays_as_it_was_typed(ada: Desk) -> None:
     taken = {"title": "The Moss Bridge", "description": "Another bridge, of moss.", "core_axes": "courage"}
     refused = await ada.client.post(f"{CONTENT}/new-scenario", data=taken)

@@ -1,5 +1,6 @@
 """Stories for those who run the platform: the list, a new one, and the steps of a story's life with their reasons."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from litestar import Request, Response, get, post
@@ -11,9 +12,10 @@ from mystira.content.scenarios import actions, views
 from mystira.content.scenarios.actions import Asked
 from mystira.content.scenarios.model.checking import unreadable
 from mystira.content.scenarios.model.editing import first_document
+from mystira.content.scenarios.model.findings import Finding
 from mystira.content.scenarios.model.life import stage, steps
 from mystira.content.scenarios.model.scenario import story_id
-from mystira.content.scenarios.problems import ScenarioExists, StepUnknown
+from mystira.content.scenarios.problems import ScenarioExists, ScenarioNotFound, StepUnknown
 from mystira.content.scenarios.views import SHELVES, By, Shelf, Wanted
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.work import Works
@@ -120,6 +122,8 @@ async def take_step(request: Request[Any, Any, Any], scenario_id: FromPath[str],
     form = await read_form(request, StepForm)
     try:
         await actions.STEPS[step](_works(request), scenario_id=scenario_id, asked=await _asked(request, form))
+    except ScenarioNotFound:
+        return gone_page(request, scenario_id, why=form.why)
     except Problem as refusal:
         return await _asking(request, scenario_id, step, why=form.why, refusal=refusal)
     return Redirect(f"{LIST}/{scenario_id}", status_code=303)
@@ -138,9 +142,24 @@ async def delete(request: Request[Any, Any, Any], scenario_id: FromPath[str]) ->
     asked, uses = await _asked(request, form), request.app.state.scenario_uses
     try:
         await _works(request).run(actions.delete, scenario_id=scenario_id, asked=asked, uses=uses)
+    except ScenarioNotFound:
+        return gone_page(request, scenario_id, why=form.why)
     except Problem as refusal:
         return await _asking(request, scenario_id, "delete", why=form.why, refusal=refusal)
     return Redirect(LIST, status_code=303)
+
+
+def gone_page(
+    request: Request[Any, Any, Any],
+    scenario_id: str,
+    *,
+    text: str = "",
+    why: str = "",
+    wrong: Sequence[Finding] = (),
+) -> Response[bytes]:
+    """Tell that a story was deleted while a form of it was open; what was typed can be added as a story anew."""
+    told = {"scenario_id": scenario_id, "text": text, "why": why, "wrong": wrong}
+    return page(request, "content/scenario_gone.html", status=STATUS[ScenarioNotFound.kind], **told)
 
 
 async def _asking(

@@ -18,9 +18,11 @@ from mystira.content.scenarios.model.life import stage, steps
 from mystira.content.scenarios.model.picture import picture
 from mystira.content.scenarios.model.scenario import Attribution
 from mystira.content.scenarios.model.writing import document
-from mystira.content.scenarios.pages import LIST
+from mystira.content.scenarios.pages import LIST, gone_page
+from mystira.content.scenarios.problems import ScenarioNotFound
 from mystira.content.scenarios.views import by_scene
 from mystira.polyglot.work import Works
+from mystira.textfiles.writing import to_yaml
 from mystira.web.access import allow, staff
 from mystira.web.bodies import Body, read_form
 from mystira.web.pages import page
@@ -202,6 +204,17 @@ async def remove_scene(request: Request[Any, Any, Any], scenario_id: FromPath[st
 
 async def _saved(request: Request[Any, Any, Any], saving: Saving, change: Change) -> Response[Any]:
     """Keep the story as changed, and go on; or show the form as it was sent, with what keeps it from being kept."""
+    try:
+        return await _kept(request, saving, change)
+    except ScenarioNotFound:
+        anew = editing.with_only(saving.scenario_id, saving.panel.part, saving.panel.typed)
+        if anew is None:
+            raise
+        missing = (await actions.checked_document(_works(request).open(), anew, is_draft=True)).errors
+        return gone_page(request, saving.scenario_id, text=to_yaml(anew), wrong=missing)
+
+
+async def _kept(request: Request[Any, Any, Any], saving: Saving, change: Change) -> Response[Any]:
     works, who = _works(request), await staff(request)
     work = works.open()
     told = document((await actions.scenario_of(work, saving.scenario_id)).content)

@@ -41,6 +41,21 @@ def with_characters(told: Document, characters: Sequence[Document]) -> Document:
     return {**rest, **({"characters": list(characters)} if characters else {})}
 
 
+def with_only(title: str, part: str, typed: Any) -> Document | None:
+    """Return a story of nothing but what somebody typed in one of its forms; None where they typed nothing."""
+    first = first_document(title, FIRST_TEXT, ())
+    match part:
+        case "about" if typed:
+            return with_about(first, typed)
+        case "characters" if typed:
+            return with_characters(first, typed)
+        case "scene" | "new" if typed:
+            scene = {name: value for name, value in typed.items() if name != "led_from"}
+            return {**first, "scenes": [scene]}
+        case _:
+            return None
+
+
 def scene_in(told: Document, scene_id: str) -> Document:
     """Return one scene; SceneNotFound where it is gone."""
     for scene in told["scenes"]:

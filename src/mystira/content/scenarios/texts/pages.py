@@ -16,7 +16,8 @@ from mystira.content.scenarios.model.examining import context
 from mystira.content.scenarios.model.findings import Finding
 from mystira.content.scenarios.model.life import steps
 from mystira.content.scenarios.model.writing import document, plain_numbers
-from mystira.content.scenarios.pages import LIST
+from mystira.content.scenarios.pages import LIST, gone_page
+from mystira.content.scenarios.problems import ScenarioExists, ScenarioNotFound
 from mystira.polyglot.work import Works
 from mystira.textfiles.readers import Readers
 from mystira.textfiles.reading import BYTES_MAX
@@ -24,7 +25,7 @@ from mystira.textfiles.writing import to_yaml
 from mystira.web.access import allow, staff
 from mystira.web.bodies import Body, read_form
 from mystira.web.pages import page
-from mystira.web.versions import Stale, version_in
+from mystira.web.versions import ANY, Stale, version_in
 
 TEXT = f"{LIST}/{{scenario_id:str}}/text"
 # A form writes every byte beyond the plainest ones as three.
@@ -32,7 +33,7 @@ FORM_BYTES_MAX = 3 * BYTES_MAX
 
 
 class TextForm(Body, frozen=True, kw_only=True):
-    """The whole story as text, and the version that it was made from."""
+    """The whole story as text, and the version that it was made from; none for a story that is added anew."""
 
     version: str
     text: str
@@ -55,11 +56,14 @@ async def save_text(request: Request[Any, Any, Any], scenario_id: FromPath[str])
     checked = await content.settled(work, await check_scenario(readers, form.text.encode(), told))
     if checked.content is None:
         return await _shown(request, scenario_id, typed=form.text, wrong=checked.findings, status=422)
-    asked = Asked(by=who.name, seen=version_in(form.version))
+    asked = Asked(by=who.name, seen=version_in(form.version) if form.version else ANY)
+    saved = {"scenario_id": scenario_id, "content": checked.content, "asked": asked, "is_new": not form.version}
     try:
-        await works.run(actions.save_draft, scenario_id=scenario_id, content=checked.content, asked=asked)
-    except Stale:
-        now = document((await actions.scenario_of(work, scenario_id)).content)
+        await works.run(actions.save_draft, **saved)
+    except ScenarioNotFound:
+        return gone_page(request, scenario_id, text=form.text)
+    except (Stale, ScenarioExists):
+        now = document((await actions.scenario_of(works.open(), scenario_id)).content)
         stale = compare(now, document(checked.content))
         return await _shown(request, scenario_id, typed=form.text, stale=stale, status=412)
     return Redirect(f"{LIST}/{scenario_id}/text", status_code=303)
@@ -87,7 +91,12 @@ async def _shown(
     status: int = 200,
 ) -> Response[bytes]:
     work = cast(Works, request.app.state.works).open()
-    scenario = await actions.scenario_of(work, scenario_id)
+    try:
+        scenario = await actions.scenario_of(work, scenario_id)
+    except ScenarioNotFound:
+        if typed is None:
+            raise
+        return gone_page(request, scenario_id, text=typed, wrong=wrong)
     told = document(scenario.content)
     found = wrong or (await actions.checked_document(work, told)).findings
     return page(
