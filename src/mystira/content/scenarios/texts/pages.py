@@ -56,10 +56,10 @@ async def save_text(request: Request[Any, Any, Any], scenario_id: FromPath[str])
     checked = await content.settled(work, await check_scenario(readers, form.text.encode(), told))
     if checked.content is None:
         return await _shown(request, scenario_id, typed=form.text, wrong=checked.findings, status=422)
-    asked = Asked(by=who.name, seen=version_in(form.version) if form.version else ANY)
-    saved = {"scenario_id": scenario_id, "content": checked.content, "asked": asked, "is_new": not form.version}
+    found, is_new = checked.content, not form.version
+    asked = Asked(by=who.name, seen=ANY if is_new else version_in(form.version))
     try:
-        await works.run(actions.save_draft, **saved)
+        await works.run(actions.save_draft, scenario_id=scenario_id, content=found, asked=asked, is_new=is_new)
     except ScenarioNotFound:
         return gone_page(request, scenario_id, text=form.text)
     except (Stale, ScenarioExists):
