@@ -89,7 +89,7 @@ async def test_the_same_key_asks_once_and_another_file_with_it_is_refused(author
     again = await sent(authors, GOOD.encode(), key="k1", name="one.yaml")
     assert first["id"] == again["id"]
     answer = await authors.client.post(API, content=BAD.encode(), headers={"Idempotency-Key": "k1"})
-    assert answer.status_code == 422 and answer.json()["code"] == "import_differs"
+    assert answer.status_code == 422 and answer.json()["code"] == "key_reused"
 
 
 async def test_what_a_dead_worker_left_is_gone_on_with_and_no_file_counts_twice(authors: Desk) -> None:

@@ -41,7 +41,6 @@ NOTHING_MADE = {
     "/api/v1/sessions/{session_id}/pause": "a pause of what is paused",
     "/api/v1/sessions/{session_id}/resume": "the clock runs already",
     "/api/v1/sessions/{session_id}/abandon": "it is given up already",
-    "/admin/api/media": "the same bytes under the same name are told as known",
 }
 
 

@@ -4,9 +4,9 @@ import msgspec
 
 from mystira.content.events import ContentChanged
 from mystira.content.imports.model import LEASE, Import, ImportedFile, Tally
-from mystira.content.imports.problems import ImportDiffers
 from mystira.content.imports.views import import_of
 from mystira.polyglot.work import Work
+from mystira.web.keys import KeyReused
 
 
 async def ask(
@@ -25,7 +25,7 @@ async def ask(
     known = await work.get(Import, import_id)
     if known is not None:
         if (known.file_hash, known.publish, known.add_vocabulary, known.by) != (file_hash, publish, add_vocabulary, by):
-            raise ImportDiffers
+            raise KeyReused
         return known
     asked = Import(
         id=import_id,

@@ -12,18 +12,19 @@ from litestar.params import FromPath
 from mystira.content.imports import actions, views
 from mystira.content.imports.jobs import file_of
 from mystira.content.imports.model import Import, Outcome
-from mystira.content.imports.problems import FileMissing, FileTooLarge, ImportDiffers, ImportNotFound
+from mystira.content.imports.problems import FileMissing, FileTooLarge, ImportNotFound
 from mystira.content.imports.views import FilesPage, ImportsPage
 from mystira.polyglot.keyed import keyed_hash
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.bodies import Body, BodyInvalid, convert
+from mystira.web.keys import IDEMPOTENCY_KEY, KeyReused
 from mystira.web.lists import LISTING, PageUnknown, span_asked
 from mystira.web.openapi import describe
+from mystira.web.repeats import repeat_key
 
 API = f"{ADMIN}/api/imports"
 FILE_BYTES_MAX = 500_000_000
-KEY = {"Idempotency-Key": "A key of your own: sending the same file again with it asks once."}
 
 
 class Asking(Body, frozen=True, kw_only=True):
@@ -50,8 +51,8 @@ SENDING = describe(
         "add_vocabulary": "`true`: add words that the vocabulary lacks.",
         "why": "Why, for the audit.",
     },
-    headers=KEY,
-    refusals=(FileMissing, FileTooLarge, ImportDiffers, BodyInvalid),
+    headers=IDEMPOTENCY_KEY,
+    refusals=(FileMissing, FileTooLarge, KeyReused, BodyInvalid),
 )
 
 
@@ -60,7 +61,7 @@ async def send(request: Request[Any, Any, Any]) -> Import:
     """Import a story (YAML or JSON) or a ZIP of stories: the file itself is the body. A worker does it."""
     given = {name: value for name, value in request.query_params.items() if name in Asking.__struct_fields__}
     asking = convert(given, Asking, strict=False)
-    return await keep(request, request.stream(), asking, request.headers.get("idempotency-key", ""))
+    return await keep(request, request.stream(), asking, repeat_key(request))
 
 
 @get(API, opt=allow("viewer") | describe(ImportsPage, query=LISTING, refusals=(PageUnknown, BodyInvalid)))

@@ -9,12 +9,6 @@ class ImportNotFound(Problem):
     kind = Kind.NOT_FOUND
 
 
-class ImportDiffers(Problem):
-    """Another file was sent with this Idempotency-Key before. Use a new key for another file."""
-
-    kind = Kind.UNPROCESSABLE
-
-
 class FileMissing(Problem):
     """Choose a file: a story (YAML or JSON), or a ZIP of stories."""
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, ParamSpec, TypeVar
@@ -16,6 +17,7 @@ from mystira.content.media.ports import MediaShelf
 from mystira.content.media.problems import MediaNameUnusable, MediaStoreDown, NoRoomForMedia
 from mystira.mediafiles.forms import Cleaned, Task
 from mystira.mediafiles.kept import StoreDown
+from mystira.polyglot.entity import Value
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.query import equal
 from mystira.polyglot.work import Works
@@ -42,7 +44,7 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     told: Told = Told()
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(Value, frozen=True, kw_only=True):
     """What became of one file. A refused one has a code that is stable, and a sentence that says what to do."""
 
     file: str
@@ -53,19 +55,29 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
 
 
+Piece = Callable[[], Awaitable[Outcome]]
+"""Takes in one file, and tells what became of it."""
+
+
 async def take_in(works: Works, shelf: MediaShelf, incoming: Incoming) -> AsyncIterator[Outcome]:
     """Take in a file, or every file of a ZIP, and tell of each what became of it; one refusal stops no other file."""
+    async for piece in pieces(works, shelf, incoming):
+        yield await piece()
+
+
+async def pieces(works: Works, shelf: MediaShelf, incoming: Incoming) -> AsyncIterator[Piece]:
+    """Yield what takes in each file that has arrived, always in the same order; a ZIP brings many."""
     if not await _is_zip(incoming.path):
-        yield await take_one(works, shelf, incoming)
+        yield partial(take_one, works, shelf, incoming)
         return
     try:
         limits = ZipLimits(entries=ZIP_ENTRIES_MAX, bytes=ZIP_BYTES_MAX)
         entries = await _apart(_directory_of, incoming.path, limits)
     except Refused as refused:
-        yield _refused(incoming.name, refused.why.code, refused.why.message)
+        yield partial(_tell, _refused(incoming.name, refused.why.code, refused.why.message))
         return
     for entry in entries:
-        yield await take_entry(works, shelf, incoming, entry)
+        yield partial(take_entry, works, shelf, incoming, entry)
 
 
 async def take_one(works: Works, shelf: MediaShelf, incoming: Incoming) -> Outcome:
@@ -131,16 +143,23 @@ def scratch(shelf: MediaShelf) -> Generator[Path]:
         raise NoRoomForMedia from error
 
 
+async def _tell(outcome: Outcome) -> Outcome:
+    return outcome
+
+
 async def _known(works: Works, incoming: Incoming) -> MediaAsset | None:
     """Return the medium of this name that has these very bytes: they came from here, and were cleaned then.
 
     Cleaned again, a picture would become another one, and a bundle that was exported could not be imported again.
     """
-    found = await works.open().find(MediaAsset, equal("hash", await _apart(_hash_of, incoming.path)), limit=KNOWN_MAX)
+    found = await works.open().find(
+        MediaAsset, equal("hash", await _apart(hash_of_file, incoming.path)), limit=KNOWN_MAX
+    )
     return next((one for one in found.items if not one.is_deleted and _is_called(one.id, incoming.name)), None)
 
 
-def _hash_of(path: Path) -> str:
+def hash_of_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
 

@@ -1,6 +1,6 @@
 """The Admin API of the media library; files are taken in one at a time, many at once, or as a ZIP."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -14,12 +14,15 @@ from mystira.content.media.model.asset import TAGS_MAX, TEXT_MAX, MediaAsset, To
 from mystira.content.media.ports import MediaShelf
 from mystira.content.media.problems import MediaInUse, MediaNotFound, NoRoomForMedia
 from mystira.content.media.storage import MEDIA_ASSETS
+from mystira.content.media.uploads.actions import take_in_once
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.bodies import Body, BodyInvalid, convert, read_body
+from mystira.web.keys import IDEMPOTENCY_KEY, KeyReused, key_id
 from mystira.web.lists import LISTING, PageUnknown, cursor_in, cursor_text, span_asked
 from mystira.web.openapi import describe
+from mystira.web.repeats import repeat_key
 from mystira.web.uploads import DiskFull, Received, UploadTooLarge, UploadUnreadable, field, receive_files, takes_files
 from mystira.web.versions import Stale, VersionNeeded, VersionUnreadable, etag, named_version
 
@@ -34,6 +37,7 @@ QUERY = {
     "order": "newest, id, title, largest or longest unseen.",
     **LISTING,
 }
+UPLOADING = "media"
 UPLOAD_HEADERS = {"X-File-Name": "The name of the file, percent-encoded, where it is the body itself and no form."}
 UPLOADS = {
     "multipart/form-data": {
@@ -109,24 +113,19 @@ async def show_medium(request: Request[Any, Any, Any], media_id: FromPath[str]) 
     | describe(
         Uploaded,
         raw=UPLOADS,
-        headers=UPLOAD_HEADERS,
-        refusals=(UploadTooLarge, UploadUnreadable, DiskFull, NoRoomForMedia),
+        headers={**UPLOAD_HEADERS, **IDEMPOTENCY_KEY},
+        refusals=(BodyInvalid, KeyReused, UploadTooLarge, UploadUnreadable, DiskFull, NoRoomForMedia),
     ),
 )
 async def upload(request: Request[Any, Any, Any]) -> Uploaded:
     """Take in files: a form with any number of them (fields `why`, `replace`), or one file or ZIP as the body.
 
-    The same file sent again is told as known, so a repeated upload changes nothing.
+    The same file sent again is told as known. The same upload with the same key brings the first answer.
     """
-    shelf = shelf_of(request)
+    shelf, key = shelf_of(request), repeat_key(request)
     with scratch(shelf) as folder:
-        received = await receive_files(request, folder, shelf.limits.upload_bytes)
-        found = [
-            outcome
-            for incoming in await incoming_of(request, received)
-            async for outcome in take_in(works_of(request), shelf, incoming)
-        ]
-    return Uploaded(files=found)
+        incoming = await incoming_of(request, await receive_files(request, folder, shelf.limits.upload_bytes))
+        return Uploaded(files=[one async for one in _taken_in(request, incoming, key)])
 
 
 @put(
@@ -193,6 +192,18 @@ async def incoming_of(request: Request[Any, Any, Any], received: Received) -> li
         raise UploadUnreadable(reason="there is no file in it")
     why, replace = field(received.fields, "why", 500), received.fields.get("replace", "") in ("true", "on", "1")
     return [Incoming(path=one.path, name=one.name, by=who.name, why=why, replace=replace) for one in received.files]
+
+
+async def _taken_in(request: Request[Any, Any, Any], incoming: Sequence[Incoming], key: str) -> AsyncIterator[Outcome]:
+    works, shelf = works_of(request), shelf_of(request)
+    if key:
+        upload_id = key_id(incoming[0].by, UPLOADING, key)
+        async for outcome in take_in_once(works, shelf, incoming, upload_id):
+            yield outcome
+        return
+    for one in incoming:
+        async for outcome in take_in(works, shelf, one):
+            yield outcome
 
 
 def versioned(asset: MediaAsset) -> Response[MediaAsset]:
