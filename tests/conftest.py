@@ -46,6 +46,8 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield given
         return
     data = tmp_path_factory.mktemp("postgres")
+    # Folders of that name are numbered anew on every machine start: what a killed run left goes first.
+    asyncio.run(remove(data))
     attached = asyncio.run(attach(data, print))
     asyncio.run(migrate(attached.dsn, MIGRATIONS, print))
     yield attached.dsn

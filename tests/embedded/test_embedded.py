@@ -222,6 +222,43 @@ async def test_root_in_a_private_home_changes_no_permission_of_it(tmp_path: Path
 
 
 @as_root
+async def test_a_new_folder_at_the_same_place_does_not_find_the_postgresql_of_the_old_one(tmp_path: Path) -> None:
+    private, told = tmp_path / "private", list[str]()
+    private.mkdir(mode=0o700)
+    data = private / "data"
+    for table, message in (("old", "Creating the embedded"), ("new", "of an earlier folder at this place is kept in")):
+        for _ in range(2):
+            held = await attach(data, told.append)
+            connection = await asyncpg.connect(held.dsn)
+            await connection.execute(f"CREATE TABLE IF NOT EXISTS {table} (n int)")
+            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+            assert [row["tablename"] for row in tables] == [table]
+            await connection.close()
+            await held.release()
+        assert [message in line for line in told].count(True) == 1
+        shutil.rmtree(data)
+    (kept,) = held.home.root.glob("cluster-*")
+    assert f" {kept}." in "".join(told) and (kept / "PG_VERSION").exists()
+    await remove(data)
+
+
+@as_root
+async def test_a_cluster_from_before_there_were_marks_stays_its_folders_own(tmp_path: Path) -> None:
+    private, told = tmp_path / "private", list[str]()
+    private.mkdir(mode=0o700)
+    data = private / "data"
+    held = await attach(data, told.append)
+    await held.release()
+    (data / "postgres.id").unlink()
+    (held.home.root / "postgres.id").unlink()
+    for _ in range(2):
+        again = await attach(data, told.append)
+        await again.release()
+    assert len(told) == 1 and not list(held.home.root.glob("cluster-*"))
+    await remove(data)
+
+
+@as_root
 def test_an_ordinary_user_runs_it_as_himself() -> None:
     if not _can_run(65534):
         pytest.skip(f"an ordinary user cannot reach {sys.executable} here; tests/setup tries it with another Python")

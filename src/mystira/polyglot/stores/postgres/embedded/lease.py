@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
+from mystira.polyglot.stores.postgres.embedded.belonging import mark, owned_by
 from mystira.polyglot.stores.postgres.embedded.home import Home, home_of, prepare
 from mystira.polyglot.stores.postgres.embedded.problems import EmbeddedFailed, StillInUse
 from mystira.polyglot.stores.postgres.embedded.server import ensure_running, made_by, running_pid, stop
@@ -92,6 +93,7 @@ def _attach(data: Path, report: Callable[[str], None], install: Path | None) -> 
     try:
         prepare(home, install)
         with _deciding(home):
+            _own(data, home, report)
             attached = _take_ticket(home)
             try:
                 ensure_running(home, report)
@@ -104,17 +106,27 @@ def _attach(data: Path, report: Callable[[str], None], install: Path | None) -> 
         raise EmbeddedFailed(reason=_why(error, home)) from error
 
 
+def _own(data: Path, home: Home, report: Callable[[str], None]) -> None:
+    if not owned_by(data, home):
+        aside = _aside(home)
+        report(f"A PostgreSQL of an earlier folder at this place is kept in {aside}. Delete it if you do not need it.")
+    mark(data, home)
+
+
 def _set_aside(data: Path) -> Path | None:
     home = home_of(data)
     if not home.cluster.exists():
         return None
     with _deciding(home):
-        if _others(home):
-            raise StillInUse
-        stop(home)
-        aside = home.cluster.with_name(f"cluster-{made_by(home)}-{uuid4().hex[:8]}")
-        home.cluster.rename(aside)
-    return aside
+        return _aside(home)
+
+
+def _aside(home: Home) -> Path:
+    if _others(home):
+        raise StillInUse
+    stop(home)
+    aside = home.cluster.with_name(f"cluster-{made_by(home)}-{uuid4().hex[:8]}")
+    return home.cluster.rename(aside)
 
 
 def _put_back(data: Path, aside: Path) -> None:
