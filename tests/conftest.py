@@ -4,13 +4,16 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from mystira.polyglot.stores.postgres.embedded import attach, remove
+from mystira.polyglot.stores.postgres.embedded.problems import StillInUse
 from mystira.polyglot.stores.postgres.schema import migrate
+from tests.prepared import copy_of, prepared
 
 ROOT = Path(__file__).parents[1]
 MIGRATIONS = ROOT / "migrations"
@@ -35,6 +38,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Delete what PostgreSQL kept for the data folders of all tests: root's clusters are in a place apart."""
+    yield
+    for secret in tmp_path_factory.getbasetemp().rglob("secret"):
+        # What still runs there was started by a test that failed.
+        with suppress(StillInUse):
+            asyncio.run(remove(secret.parent))
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for `copy_of`: everything that the first start of the platform brings."""
+    base = tmp_path_factory.getbasetemp()
+    return prepared(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
+
+
+@pytest.fixture
+def data(tmp_path: Path, whole: Path) -> Path:
+    """A data folder of one's own, in which the platform starts as if it had been there before."""
+    return copy_of(whole, tmp_path / "data")
 
 
 @pytest.fixture(scope="session")

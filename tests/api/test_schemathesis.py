@@ -6,6 +6,7 @@ MYSTIRA_TEST_API_EXAMPLES asks for more than the few examples of each operation 
 import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -25,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.browser.administering import PASSWORD, add_admin
+from tests.prepared import copy_of
 from tests.processes import RunningPlatform
 
 EXAMPLES = int(os.environ.get("MYSTIRA_TEST_API_EXAMPLES", "2"))
@@ -60,8 +62,8 @@ class World(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    data = tmp_path_factory.mktemp("api") / "data"
+def world(tmp_path_factory: pytest.TempPathFactory, whole: Path) -> Iterator[World]:
+    data = copy_of(whole, tmp_path_factory.mktemp("api") / "data")
     platform = RunningPlatform(data).wait_until_ready()
     add_admin(data)
     family, staff = requests.Session(), requests.Session()

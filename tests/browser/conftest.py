@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[RunningPlatform]:
-    platform = RunningPlatform(tmp_path / "data").wait_until_ready()
+def running(data: Path) -> Iterator[RunningPlatform]:
+    platform = RunningPlatform(data).wait_until_ready()
     yield platform
     assert platform.stop() == 0, platform.output

@@ -10,10 +10,10 @@ from tests.browser.administering import PASSWORD, add_admin, ask, see, sign_in, 
 pytestmark = pytest.mark.browser
 
 
-def test_the_audit_tells_everything_that_was_done_and_narrows_it(browser: Browser, tmp_path: Path) -> None:
-    running = start(tmp_path / "data")
+def test_the_audit_tells_everything_that_was_done_and_narrows_it(browser: Browser, data: Path) -> None:
+    running = start(data)
     try:
-        add_admin(tmp_path / "data")
+        add_admin(data)
         page, said = sign_in(browser, running.address)
         see(page, f"{running.address}/admin/audit?who=nobody", "audit-empty", "Nothing was asked for or done that fits")
         ask(page, running.address, "start")

@@ -37,10 +37,10 @@ WRONG = {
 }
 
 
-def test_pages_without_content_and_pages_that_cannot_be_shown_say_what_to_do(browser: Browser, tmp_path: Path) -> None:
-    running = start(tmp_path / "data")
+def test_pages_without_content_and_pages_that_cannot_be_shown_say_what_to_do(browser: Browser, data: Path) -> None:
+    running = start(data)
     try:
-        add_admin(tmp_path / "data")
+        add_admin(data)
         page, said = sign_in(browser, running.address)
         for name, (at, text) in EMPTY.items():
             page.goto(f"{running.address}{CONTENT}/{at}")

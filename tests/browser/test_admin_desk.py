@@ -11,8 +11,7 @@ from tests.browser.looks import shoot
 pytestmark = pytest.mark.browser
 
 
-def test_somebody_works_at_the_desk(browser: Browser, tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_somebody_works_at_the_desk(browser: Browser, data: Path) -> None:
     running = start(data)
     try:
         add_admin(data)

@@ -23,12 +23,10 @@ def picture(name: str, colour: str) -> FilePayload:
     return {"name": name, "mimeType": "image/png", "buffer": out.getvalue()}
 
 
-def test_the_library_is_filled_refuses_forgets_nothing_typed_and_empties_again(
-    browser: Browser, tmp_path: Path
-) -> None:
-    running = start(tmp_path / "data")
+def test_the_library_is_filled_refuses_forgets_nothing_typed_and_empties_again(browser: Browser, data: Path) -> None:
+    running = start(data)
     try:
-        add_admin(tmp_path / "data")
+        add_admin(data)
         page, said = sign_in(browser, running.address)
         see(page, f"{running.address}{LIBRARY}?search=nothing+like+that", "media-empty", "Nothing fits")
         files = [picture("quay.png", "teal"), picture("harbour.png", "plum")]

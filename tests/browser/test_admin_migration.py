@@ -35,11 +35,6 @@ NOTHING: Mapping[str, str] = {}
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "data"
-
-
-@pytest.fixture
 def desk(data: Path) -> Iterator[RunningPlatform]:
     """What people look at; workers are a process apart, so that they can stop."""
     platform = start(data, "app", "admin")

@@ -18,9 +18,8 @@ UPDATE polyglot.dead_letters SET error = 'given up on' WHERE id IN ('account-3',
 
 
 def test_the_overview_looks_right_empty_and_with_a_service_that_is_gone_and_letters_are_worked_off(
-    browser: Browser, tmp_path: Path
+    browser: Browser, data: Path
 ) -> None:
-    data = tmp_path / "data"
     platform = start(data, "app", "admin")
     worker = start(data, "worker")
     try:

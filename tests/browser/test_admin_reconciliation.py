@@ -11,8 +11,7 @@ from tests.browser.looks import shoot
 pytestmark = pytest.mark.browser
 
 
-def test_a_difference_is_found_looked_at_and_mended(browser: Browser, tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_a_difference_is_found_looked_at_and_mended(browser: Browser, data: Path) -> None:
     running = start(data)
     try:
         add_admin(data)

@@ -18,8 +18,7 @@ pytestmark = pytest.mark.browser
 MANIFEST = "title: Harbour tales\nstories:\n  - the-moss-bridge\n  - no-such-story\ncolour: red\n"
 
 
-def test_somebody_sells_bundles_and_gives_money_back(browser: Browser, tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_somebody_sells_bundles_and_gives_money_back(browser: Browser, data: Path) -> None:
     running = start(data)
     try:
         add_admin(data)

@@ -91,8 +91,7 @@ UPDATE polyglot.control SET n = n + 1, state = 'DRAIN', target = 'DualWritePostg
 """
 
 
-def test_every_page_looks_right_in_every_state(browser: Browser, tmp_path: Path) -> None:
-    data = tmp_path / "data"
+def test_every_page_looks_right_in_every_state(browser: Browser, data: Path) -> None:
     desk, worker = start(data, "app", "admin"), start(data, "worker")
     try:
         add_admin(data)

@@ -20,10 +20,10 @@ MOSS = "/admin/content/scenarios/the-moss-bridge"
 IMPORT_MS_MAX = 120_000
 
 
-def test_a_story_is_found_changed_looked_at_and_published(browser: Browser, tmp_path: Path) -> None:
-    running = start(tmp_path / "data")
+def test_a_story_is_found_changed_looked_at_and_published(browser: Browser, data: Path) -> None:
+    running = start(data)
     try:
-        add_admin(tmp_path / "data")
+        add_admin(data)
         page, said = sign_in(browser, running.address)
         see(page, f"{running.address}/admin/content/scenarios?search=zzz", "stories-none", "No story fits")
         see(page, f"{running.address}/admin/content/scenarios", "stories", "The Moss Bridge")
@@ -86,10 +86,10 @@ def step(page: Page, link: str, button: str) -> None:
     expect(page.get_by_role("navigation", name="Story", exact=True)).to_be_visible()
 
 
-def test_an_archive_becomes_stories_while_one_looks_on(browser: Browser, tmp_path: Path) -> None:
-    running = start(tmp_path / "data")
+def test_an_archive_becomes_stories_while_one_looks_on(browser: Browser, data: Path, tmp_path: Path) -> None:
+    running = start(data)
     try:
-        add_admin(tmp_path / "data")
+        add_admin(data)
         page, said = sign_in(browser, running.address)
         see(page, f"{running.address}/admin/content/imports", "imports-empty", "Nothing was imported")
         page.get_by_label("A story (YAML or JSON)").set_input_files(archive(tmp_path))

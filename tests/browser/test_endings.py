@@ -13,6 +13,7 @@ from mystira.content.scenarios.model.scenario import ScenarioContent, Scene, sto
 from tests.browser.buying import buy_if_needed
 from tests.browser.looks import watched
 from tests.browser.playing import enter, go_on
+from tests.prepared import copy_of
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -54,8 +55,8 @@ class Step(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
-    platform = RunningPlatform(tmp_path_factory.mktemp("endings") / "data").wait_until_ready()
+def running(tmp_path_factory: pytest.TempPathFactory, whole: Path) -> Iterator[RunningPlatform]:
+    platform = RunningPlatform(copy_of(whole, tmp_path_factory.mktemp("endings") / "data")).wait_until_ready()
     yield platform
     assert platform.stop() == 0, platform.output
 

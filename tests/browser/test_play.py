@@ -81,15 +81,15 @@ def test_without_javascript_a_wrong_choice_comes_back_with_what_is_wrong(
     context.close()
 
 
-def test_a_game_goes_on_after_a_restart(browser: Browser, tmp_path: Path) -> None:
-    running = RunningPlatform(tmp_path / "data").wait_until_ready()
+def test_a_game_goes_on_after_a_restart(browser: Browser, data: Path) -> None:
+    running = RunningPlatform(data).wait_until_ready()
     page = browser.new_page()
     enter(page, running.address)
     begin(page)
     page.locator(".choices button").first.click()
     expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
     assert running.stop() == 0, running.output
-    running = RunningPlatform(tmp_path / "data", running.port).wait_until_ready()
+    running = RunningPlatform(data, running.port).wait_until_ready()
     page.goto(running.address)
     expect(page.get_by_role("heading", name="Continue where you left off")).to_be_visible()
     shoot(page, "home-continue")

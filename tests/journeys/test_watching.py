@@ -26,8 +26,8 @@ START = {
 
 
 @pytest.fixture
-async def running(tmp_path: Path) -> AsyncIterator[RunningPlatform]:
-    started = RunningPlatform(tmp_path / "data")
+async def running(data: Path) -> AsyncIterator[RunningPlatform]:
+    started = RunningPlatform(data)
     await asyncio.to_thread(started.wait_until_ready)
     yield started
     # A server that stops ends its streams instead of waiting for them.
@@ -85,12 +85,12 @@ async def test_everyone_who_watches_sees_every_move_and_begins_with_where_it_sta
 
 
 async def test_a_move_through_another_process_is_seen_as_well(
-    client: aiohttp.ClientSession, running: RunningPlatform, tmp_path: Path
+    client: aiohttp.ClientSession, running: RunningPlatform, data: Path
 ) -> None:
     session_id = await start(client)
     async with watching(client, session_id) as stream:
         shown = await anext(stream)
-        settings = read_settings({"MYSTIRA_DATA": str(tmp_path / "data")})
+        settings = read_settings({"MYSTIRA_DATA": str(data)})
         async with platform(settings, lambda text: None) as elsewhere:
             asked = Asked(scene_id=shown["scene"]["id"], choice="continue", key="elsewhere")
             await elsewhere.works.run(make_move, account_id="sample-family", session_id=session_id, asked=asked)
