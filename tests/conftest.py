@@ -76,9 +76,20 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     asyncio.run(remove(data))
     attached = asyncio.run(attach(data, print))
     asyncio.run(migrate(attached.dsn, MIGRATIONS, print))
+    asyncio.run(_spare_the_disk(attached.dsn))
     yield attached.dsn
     asyncio.run(attached.release())
     asyncio.run(remove(data))
+
+
+async def _spare_the_disk(dsn: str) -> None:
+    # Tests kill processes, never the machine: what was written is there without waiting for the disk.
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("ALTER SYSTEM SET fsync = off")
+        await connection.execute("SELECT pg_reload_conf()")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture

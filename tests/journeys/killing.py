@@ -6,8 +6,8 @@ import multiprocessing
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -16,7 +16,7 @@ import asyncpg
 
 from mystira.content.purchases.actions import place_order, refund, take_notice
 from mystira.play import actions
-from mystira.polyglot.control import Control, read_copy, write_copy
+from mystira.polyglot.control import Control, write_copy
 from mystira.polyglot.phases import Phase
 from mystira.run import platform, settle
 from mystira.services import COLLECTIONS
@@ -50,19 +50,31 @@ class Death(NamedTuple):
 
 
 @asynccontextmanager
-async def opened(place: Place, *, later: timedelta = timedelta()) -> AsyncIterator[Platform]:
+async def opened(place: Place) -> AsyncIterator[Platform]:
     """The platform as a fresh process opens it."""
     settings = read_settings({"MYSTIRA_DATA": place.data, "MYSTIRA_RELATIONAL": place.dsn})
     async with platform(settings, print) as running:
-        running.works.clock = lambda: datetime.now(UTC) + later
         if place.led_by == "postgres":
-            for collection in COLLECTIONS:
-                led = Control(id=collection.name, phase=Phase.POSTGRES_ONLY)
-                await running.relational.journal.declare(led)
-                # What asks the documents first finds this copy there, as after a real cut-over.
-                if await read_copy(running.documents, collection.name) is None:
-                    await write_copy(running.documents, None, led)
+            await _lead(running)
         yield running
+
+
+async def _lead(running: Platform) -> None:
+    declared = {control.id for control in await running.relational.journal.controls()}
+    for collection in COLLECTIONS:
+        if collection.name not in declared:
+            led = Control(id=collection.name, phase=Phase.POSTGRES_ONLY)
+            await running.relational.journal.declare(led)
+            # What asks the documents first finds this copy there, as after a real cut-over.
+            await write_copy(running.documents, None, led)
+
+
+@contextmanager
+def after_leases(running: Platform) -> Iterator[None]:
+    """A while later: what a dead process had leased is free again."""
+    running.works.clock = lambda: datetime.now(UTC) + LEASES_ENDED
+    yield
+    running.works.clock = lambda: datetime.now(UTC)
 
 
 async def in_a_process_that_dies(place: Place, death: Death, command: str, arguments: dict[str, Any]) -> bool:
@@ -74,9 +86,9 @@ async def in_a_process_that_dies(place: Place, death: Death, command: str, argum
     return process.exitcode != 0
 
 
-# The fork server is a clean interpreter that has read the code and done nothing else: no loop, thread or connection.
+# The fork server is a clean interpreter that has read the code and written statements: no loop, thread or connection.
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pytest", __name__])
+_FORKS.set_forkserver_preload(["pytest", __name__, "tests.journeys.warm"])
 
 
 def _carry_out(place: Place, death: Death, command: str, arguments: dict[str, Any]) -> None:

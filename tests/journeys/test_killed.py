@@ -20,7 +20,7 @@ from mystira.polyglot.query import equal
 from mystira.polyglot.store import Key
 from mystira.run import SAMPLE_CONTENT, settle
 from mystira.services.platform import Platform
-from tests.journeys.killing import LEASES_ENDED, Death, Place, in_a_process_that_dies, opened, story_folder
+from tests.journeys.killing import Death, Place, after_leases, in_a_process_that_dies, opened, story_folder
 
 pytestmark = pytest.mark.anyio
 
@@ -73,6 +73,10 @@ class Family(NamedTuple):
         )
         await running.works.run(give_consent, account_id=self.account_id, profile_id=self.child)
 
+    async def ready(self, running: Platform, prepare: "Prepare") -> dict[str, Any]:
+        await self.move_in(running)
+        return await prepare(running, self)
+
     async def begin(self, running: Platform, moves: int) -> GameSession:
         game = await actions.start_game(running.works, **self.start)
         for number in range(moves):
@@ -100,17 +104,20 @@ async def die_at_every_step(
     """Carry the command out again and again, each time dying further on, until a process lives through it."""
     deaths = 0
     for when, stride in ways.items():
+        family = Family(f"{when}-1")
+        async with opened(place) as running:
+            arguments = await family.ready(running, prepare)
         for at in itertools.count(1, stride):
-            family = Family(f"{when}-{at}")
-            async with opened(place) as running:
-                await family.move_in(running)
-                arguments = await prepare(running, family)
             died = await in_a_process_that_dies(place, Death(at, when), command, arguments)
-            async with opened(place, later=LEASES_ENDED) as running:
-                await check(running, family, arguments)
-            if not died:
-                break
-            deaths += 1
+            async with opened(place) as running:
+                with after_leases(running):
+                    await check(running, family, arguments)
+                if not died:
+                    break
+                deaths += 1
+                # Who comes next makes ready what already stands open, and it is opened anew after each death.
+                family = Family(f"{when}-{at + stride}")
+                arguments = await family.ready(running, prepare)
     assert deaths >= at_least, deaths
 
 

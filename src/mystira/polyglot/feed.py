@@ -107,6 +107,10 @@ class RangeReader:
                 await self._look_for_split(collection, position)
             elif self._lease_s is None:
                 self._positions.setdefault((collection.name, position.range_id), position.continuation)
+        if self._lease_s is None:
+            for range_id in ranges:
+                # Where nobody has stood yet, the beginning is where to begin: that need not be asked for again.
+                self._positions.setdefault((collection.name, range_id), "")
         self._ranges[collection.name] = ranges
         return ranges
 

@@ -1,6 +1,7 @@
 """Records from the documents as rows of the relational copy: newer over older, many at once, the unfit ones alone."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from mystira.polyglot.entity import Stamp
@@ -146,3 +147,9 @@ class Copies:
         middle = len(rows) // 2
         first = await self._halve(connection, rows[:middle], documents_lead)
         return first + await self._halve(connection, rows[middle:], documents_lead)
+
+
+@cache
+def copies_of(rows: Rows) -> Copies:
+    """Return the merges of a table, the same for every store of this process."""
+    return Copies(rows)

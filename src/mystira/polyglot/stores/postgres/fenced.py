@@ -1,5 +1,7 @@
 """Writes where PostgreSQL leads: one statement with the fence, the change, its events, and the relay's task."""
 
+from functools import cache
+
 from mystira.polyglot.store import Conflict, Record
 from mystira.polyglot.stores.postgres.connections import Connections, OutcomeOfLoss
 from mystira.polyglot.stores.postgres.query import quoted
@@ -68,3 +70,9 @@ class Fenced:
         places = {name: f"${number}" for number, name in enumerate(self._rows.names, start=1)}
         counted = {name: f"CASE WHEN allowed = 2 THEN {places[name]}::{kind} END" for name, kind in DIGESTS.items()}
         return places | counted
+
+
+@cache
+def fenced_of(rows: Rows) -> Fenced:
+    """Return the fenced writes of a table, the same for every store of this process."""
+    return Fenced(rows)

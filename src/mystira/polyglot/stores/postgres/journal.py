@@ -25,8 +25,8 @@ from mystira.polyglot.queues import WaitingKey
 from mystira.polyglot.store import Incoming, Key, Record
 from mystira.polyglot.stores.postgres import backfills, controls, letters, oldrows, outbox, positions, relay, tombstones
 from mystira.polyglot.stores.postgres.connections import Connections
-from mystira.polyglot.stores.postgres.copying import Copies
-from mystira.polyglot.stores.postgres.fenced import Fenced
+from mystira.polyglot.stores.postgres.copying import copies_of
+from mystira.polyglot.stores.postgres.fenced import fenced_of
 from mystira.polyglot.stores.postgres.merging import merge_items
 from mystira.polyglot.stores.postgres.rows import Rows
 
@@ -37,8 +37,8 @@ class PostgresJournal:
     def __init__(self, connections: Connections, rows: Mapping[str, Rows]) -> None:
         self._connections = connections
         self._rows = rows
-        self._fenced = {name: Fenced(of_table) for name, of_table in rows.items()}
-        self._copies = {name: Copies(of_table) for name, of_table in rows.items()}
+        self._fenced = {name: fenced_of(of_table) for name, of_table in rows.items()}
+        self._copies = {name: copies_of(of_table) for name, of_table in rows.items()}
 
     async def control(self, name: str) -> Control | None:
         """Return the collection's control row."""

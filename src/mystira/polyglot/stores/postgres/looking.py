@@ -1,6 +1,7 @@
 """Looks through a table as it is: page after page, or by key, whatever somebody may have done to its rows."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from mystira.polyglot.entity import PACKED_MAX, Stamp
@@ -55,3 +56,9 @@ class Looks:
                 dict(row),
                 f"{type(error).__name__}: {error}",
             )
+
+
+@cache
+def looks_of(rows: Rows) -> Looks:
+    """Return the looks through a table, the same for every store of this process."""
+    return Looks(rows)

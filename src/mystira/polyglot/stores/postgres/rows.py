@@ -1,6 +1,7 @@
 """Records as rows: one native column a field, the bookkeeping in columns that start with an underscore."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -197,6 +198,12 @@ class Rows:
         if is_one:
             return f"WITH changed AS ({change}) {telling(used, is_one=True)} RETURNING 1"
         return f"WITH changed AS ({change}), told AS ({telling(used, is_one=False)}) SELECT 1 FROM changed"  # noqa: S608
+
+
+@cache
+def rows_of(collection: Collection[Any]) -> Rows:
+    """Return the statements of a collection's table: every store of this process that keeps it uses the same ones."""
+    return Rows(collection)
 
 
 def telling(used: int, *, is_one: bool) -> str:

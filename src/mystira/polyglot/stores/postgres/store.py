@@ -12,10 +12,10 @@ from mystira.polyglot.stores.documents import can_exist
 from mystira.polyglot.stores.postgres.connections import ACQUIRE_S_MAX, LOST, Connections, OutcomeOfLoss
 from mystira.polyglot.stores.postgres.digests import PostgresDigests
 from mystira.polyglot.stores.postgres.journal import PostgresJournal
-from mystira.polyglot.stores.postgres.looking import Looks
+from mystira.polyglot.stores.postgres.looking import looks_of
 from mystira.polyglot.stores.postgres.query import Compiled
 from mystira.polyglot.stores.postgres.reports import PostgresReports
-from mystira.polyglot.stores.postgres.rows import Rows
+from mystira.polyglot.stores.postgres.rows import rows_of
 
 CONNECTIONS = 16
 COMMAND_S_MAX = 15.0
@@ -26,8 +26,8 @@ class PostgresStore(Connections):
 
     def __init__(self, pool: "asyncpg.Pool[Any]", collections: Iterable[Collection[Any]]) -> None:
         super().__init__(pool)
-        self._rows = {collection.name: Rows(collection) for collection in collections}
-        self._looks = {name: Looks(rows) for name, rows in self._rows.items()}
+        self._rows = {collection.name: rows_of(collection) for collection in collections}
+        self._looks = {name: looks_of(rows) for name, rows in self._rows.items()}
         self.journal = PostgresJournal(self, self._rows)
         self.digests = PostgresDigests(self, self._rows)
         self.reports = PostgresReports(self)
