@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from mystira.services.admin import make_admin_app
-from mystira.web.openapi import document
 from tests.journeys.conftest import Running
 
 pytestmark = pytest.mark.anyio
@@ -92,9 +92,8 @@ class Operation(NamedTuple):
 
 @pytest.fixture
 def operations(running: Running) -> list[Operation]:
-    staff = document(make_admin_app(running.platform).routes, cookie="staff", for_staff=True)
-    players = document(running.app.routes, cookie="session")
-    return [*_operations(players), *_operations(staff)]
+    staff = make_admin_app(running.platform).state["staff_openapi"]
+    return [*_operations(running.app.state["openapi"]), *_operations(staff)]
 
 
 def _operations(whole: dict[str, Any]) -> Iterator[Operation]:
@@ -118,6 +117,27 @@ async def test_every_operation_is_named_has_examples_and_tells_its_refusals(oper
         if not one.said["summary"] or len(told) < 2:
             missing.append(f"{one.name}: no summary, or refusals without examples")
     assert len(operations) > 100 and not missing, "\n".join(missing)
+
+
+async def test_every_parameter_has_an_example_that_fits(operations: list[Operation]) -> None:
+    wrong: list[str] = []
+    for one in operations:
+        for parameter in one.said["parameters"]:
+            about = f"{one.name}: {parameter['in']} {parameter['name']}"
+            if "example" not in parameter:
+                wrong.append(f"{about} has no example")
+                continue
+            wrong += [f"{about}: {error.message}" for error in validator(parameter).iter_errors(parameter["example"])]
+            if parameter["in"] == "path":
+                assert parameter["required"] and "/" not in str(parameter["example"]), about
+    assert not wrong, "\n".join(wrong)
+    kinds = {one.path: one for one in operations if one.method == "get" and one.path.endswith("/{id}")}
+    example = kinds["/api/v1/age-groups/{id}"].said["parameters"][0]["example"]
+    assert example == "0-0", "an example is one of its kind"
+
+
+def validator(parameter: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator(parameter["schema"])
 
 
 async def test_every_list_goes_on_where_the_page_before_has_ended(operations: list[Operation]) -> None:

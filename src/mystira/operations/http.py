@@ -106,7 +106,11 @@ async def ask(request: Request[Any, Any, Any]) -> Command:
 @get(
     COMMANDS,
     opt=allow("viewer")
-    | describe(CommandsPage, query={"collection": "Only of this collection.", "after": "Go on behind this command."}),
+    | describe(
+        CommandsPage,
+        query={"collection": "Only of this collection.", "after": "Go on behind this command."},
+        named={"after": "0f6c2f0e-7f0a-4c55-9d6e-2f2f4b1f6a01"},
+    ),
 )
 async def list_commands(request: Request[Any, Any, Any]) -> CommandsPage:
     """List what was asked for, the newest first."""
@@ -123,7 +127,10 @@ async def show_command(request: Request[Any, Any, Any], command_id: FromPath[str
     return await views.command(cast(Works, request.app.state.works).open(), command_id)
 
 
-@get(f"{ADMIN}/api/audit", opt=allow("viewer") | describe(views.Audit, query=AUDIT_QUERY, refusals=(BodyInvalid,)))
+@get(
+    f"{ADMIN}/api/audit",
+    opt=allow("viewer") | describe(views.Audit, asked=ChosenAudit, query=AUDIT_QUERY, refusals=(BodyInvalid,)),
+)
 async def audit(request: Request[Any, Any, Any]) -> views.Audit:
     """List what was asked for and what was done, here or at a terminal, the newest first."""
     return (await audited(request))[1]

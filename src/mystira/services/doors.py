@@ -10,6 +10,7 @@ from litestar.types import ControllerRouterHandler
 
 from mystira.polyglot.sampling import tell_shadows
 from mystira.services.health import checks_of
+from mystira.services.named import NAMED
 from mystira.services.platform import Platform
 from mystira.settings import Settings
 from mystira.web.access import Authenticate, AuthenticateStaff, Scraping, nobody
@@ -41,6 +42,7 @@ def make_application(platform: Platform, services: Sequence[Doors]) -> Litestar:
         "key": platform.key,
         "media": platform.media,
         "noting": noting,
+        "named": NAMED,
     }
     for doors in services:
         state |= doors.state

@@ -15,7 +15,9 @@ def example_of(schema: Schema, components: Mapping[str, Schema], name: str = "te
         reference = str(schema["$ref"]).rpartition("/")[2]
         return example_of(components[reference], components, name, depth)
     if "enum" in schema:
-        return schema["enum"][0]
+        # Many choices begin with none at all, which shows nothing.
+        choices: list[Any] = schema["enum"]
+        return next((one for one in choices if one), choices[0])
     if "const" in schema:
         return schema["const"]
     if "anyOf" in schema:

@@ -23,6 +23,7 @@ from mystira.web.answers import PROBLEM_JSON, STATUS, title_of
 from mystira.web.bodies import BodyInvalid, BodyTooLarge
 from mystira.web.examples import example_of
 from mystira.web.limits import TooOften
+from mystira.web.parameters import parameters_of
 
 SCHEMAS = "#/components/schemas/"
 SESSION, TOKEN = "browser_session", "service_token"
@@ -32,7 +33,10 @@ WITHOUT_BODY = (204, 304)
 class Described(msgspec.Struct, frozen=True, kw_only=True):
     """What a route takes and answers. `example` is a body as a caller could send it; `streams`: answers without end.
 
-    `query` holds the meaning of each parameter, text where a type does not come before it: `(int, "How many.")`.
+    `query` holds the meaning of each parameter. Its type is that of its field in `asked`, the struct that the query is
+    read into; one that is no field of it has its type before it, `(int, "How many.")`, or is text.
+
+    `named` are examples of parameters that stand for something else here than in other routes.
 
     `sends` is the type of an answer that is a file; `raw` are bodies that are no JSON of ours, by their media type,
     each with how it looks.
@@ -47,6 +51,8 @@ class Described(msgspec.Struct, frozen=True, kw_only=True):
     sends: str = ""
     raw: dict[str, Any] = {}
     query: dict[str, Any] = {}
+    asked: type[msgspec.Struct] | None = None
+    named: dict[str, Any] = {}
     refusals: tuple[type[Problem], ...] = ()
     streams: bool = False
     headers: dict[str, str] = {}
@@ -72,6 +78,8 @@ def describe(
     sends: str = "",
     raw: Mapping[str, Any] | None = None,
     query: Mapping[str, str | tuple[Any, str]] | None = None,
+    asked: type[msgspec.Struct] | None = None,
+    named: Mapping[str, Any] | None = None,
     refusals: Sequence[type[Problem]] = (),
     streams: bool = False,
     headers: dict[str, str] | None = None,
@@ -87,6 +95,8 @@ def describe(
         sends=sends,
         raw=dict(raw or {}),
         query=dict(query or {}),
+        asked=asked,
+        named=dict(named or {}),
         refusals=tuple(refusals),
         streams=streams,
         headers=headers or {},
@@ -101,8 +111,13 @@ def described_by(handler: Any) -> Described | None:
     return cast(Described | None, handler.opt.get("described"))
 
 
-def document(routes: Iterable[Any], *, cookie: str, for_staff: bool = False) -> dict[str, Any]:
-    """Return the OpenAPI document of every described route, of those for players or of all others."""
+def document(
+    routes: Iterable[Any], *, cookie: str, for_staff: bool = False, named: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the OpenAPI document of every described route, of those for players or of all others.
+
+    `named` holds an example of what each parameter that is text stands for, by the parameter's name.
+    """
     doors = [
         (route, handler, described)
         for route in routes
@@ -122,7 +137,7 @@ def document(routes: Iterable[Any], *, cookie: str, for_staff: bool = False) -> 
     for route, handler, described in doors:
         for method in sorted(handler.http_methods):
             paths.setdefault(route.path_format, {})[str(method).lower()] = _operation(
-                route, handler, described, schema_of
+                route, handler, described, schema_of, named or {}
             )
     return {
         "openapi": "3.1.0",
@@ -140,7 +155,11 @@ def document(routes: Iterable[Any], *, cookie: str, for_staff: bool = False) -> 
 
 
 def _operation(
-    route: HTTPRoute, handler: HTTPRouteHandler, described: Described, schema_of: dict[str, Any]
+    route: HTTPRoute,
+    handler: HTTPRouteHandler,
+    described: Described,
+    schema_of: dict[str, Any],
+    named: Mapping[str, Any],
 ) -> dict[str, Any]:
     function = cast(Any, handler.fn)
     room = function.__module__.split(".")[-2]
@@ -150,7 +169,11 @@ def _operation(
         "tags": [room],
         "summary": " ".join((function.__doc__ or "").split()),
         "security": [] if access.who == "anyone" else [{TOKEN if access.who == "service" else SESSION: []}],
-        "parameters": _parameters(route, described),
+        "parameters": parameters_of(
+            {"path": dict.fromkeys(route.path_parameters, ""), "query": described.query, "header": described.headers},
+            described.asked,
+            {**named, **described.named},
+        ),
         "responses": {
             **{
                 str(status): _answer(status, meaning, described, schema_of)
@@ -196,17 +219,6 @@ def _answer(status: int, meaning: str, described: Described, schema_of: dict[str
 
 def _media_type(described: Described) -> str:
     return "text/event-stream" if described.streams else "application/json"
-
-
-def _parameters(route: HTTPRoute, described: Described) -> list[dict[str, Any]]:
-    text = {"type": "string"}
-    named = [{"name": name, "in": "path", "required": True, "schema": text} for name in route.path_parameters]
-    for place, parameters in (("query", described.query), ("header", described.headers)):
-        for name, told in parameters.items():
-            kind, meaning = cast(tuple[Any, str], told) if isinstance(told, tuple) else (str, told)
-            schema = msgspec.json.schema(kind)
-            named.append({"name": name, "in": place, "required": False, "schema": schema, "description": meaning})
-    return named
 
 
 def _refusals(handler: HTTPRouteHandler, described: Described) -> dict[str, Any]:

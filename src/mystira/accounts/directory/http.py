@@ -51,13 +51,19 @@ class ListOfProfiles(Body, frozen=True, kw_only=True):
 REFUSALS = (OrderHidden, PageUnknown, BodyInvalid)
 
 
-@get(f"{ADMIN}/api/accounts", opt=allow("viewer") | describe(AccountsPage, query=QUERY, refusals=REFUSALS))
+@get(
+    f"{ADMIN}/api/accounts",
+    opt=allow("viewer") | describe(AccountsPage, asked=ListOfAccounts, query=QUERY, refusals=REFUSALS),
+)
 async def list_accounts(request: Request[Any, Any, Any]) -> AccountsPage:
     """List accounts, and tell where they were read and how fresh that is."""
     return await views.accounts(await looking(request), wanted(request, ListOfAccounts))
 
 
-@get(f"{ADMIN}/api/profiles", opt=allow("viewer") | describe(ProfilesPage, query=QUERY, refusals=REFUSALS))
+@get(
+    f"{ADMIN}/api/profiles",
+    opt=allow("viewer") | describe(ProfilesPage, asked=ListOfProfiles, query=QUERY, refusals=REFUSALS),
+)
 async def list_profiles(request: Request[Any, Any, Any]) -> ProfilesPage:
     """List players' profiles, and tell where they were read and how fresh that is."""
     return await views.profiles(await looking(request), wanted(request, ListOfProfiles))

@@ -120,20 +120,29 @@ def _descriptions(kind: Kind) -> tuple[dict[str, Any], ...]:
         **LISTING,
     }
     versions = (Stale, VersionNeeded, VersionUnreadable)
+    named = _named(kind)
     return (
-        describe(page, query=query, refusals=(BodyInvalid, PageUnknown)),
-        describe(shown, refusals=(NotThere,), versioned=True),
+        describe(page, query=query, named=named, refusals=(BodyInvalid, PageUnknown)),
+        describe(shown, named=named, refusals=(NotThere,), versioned=True),
         describe(
             shown,
             example=msgspec.convert(kind.example, written),
             query=WHY,
+            named=named,
             headers=IF_MATCH | IF_NONE_MATCH,
             also={201: "Added."},
             refusals=(NotThere, ThereAlready, NotRight, *versions),
             versioned=True,
         ),
-        describe(None, query=WHY, headers=IF_MATCH, refusals=(NotThere, InUse, BodyInvalid, *versions)),
+        describe(None, query=WHY, named=named, headers=IF_MATCH, refusals=(NotThere, InUse, BodyInvalid, *versions)),
     )
+
+
+def _named(kind: Kind) -> dict[str, Any]:
+    """Return what the parameters of a kind's routes stand for: the kind's own example."""
+    id = kind.only or kind.makes_id(kind.example)
+    name = kind.example.get("name", "")
+    return {"id": id, "search": name or id, "after": cursor_text((name, id) if name else (id,))}
 
 
 def _narrowed(kind: Kind) -> dict[str, str]:
@@ -154,9 +163,10 @@ def player_doors(kind: Kind) -> tuple[HTTPRouteHandler, ...]:
 
     _call(listing, f"list_{kind.noun}", f"List {kind.many.lower()}.")
     _call(one, f"show_{kind.noun}", f"Show one {kind.one}.")
+    named = _named(kind) | {"If-None-Match": '"7"'}
     kept: dict[str, Any] = {"headers": asking, "also": known, "versioned": True}
-    saying = describe(page, query=_narrowed(kind) | LISTING, refusals=(BodyInvalid, PageUnknown), **kept)
-    showing = describe(shown, refusals=(NotThere,), **kept)
+    saying = describe(page, query=_narrowed(kind) | LISTING, named=named, refusals=(BodyInvalid, PageUnknown), **kept)
+    showing = describe(shown, named=named, refusals=(NotThere,), **kept)
     return (
         get(f"/api/v1/{kind.noun}", opt=allow("anyone") | saying)(listing),
         get(f"/api/v1/{kind.noun}/{{id:str}}", opt=allow("anyone") | showing)(one),

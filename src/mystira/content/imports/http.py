@@ -44,6 +44,7 @@ class Only(Body, frozen=True, kw_only=True):
 
 SENDING = describe(
     Import,
+    asked=Asking,
     raw={"application/octet-stream": "The bytes of a story (YAML or JSON), or of a ZIP of stories and media."},
     query={
         "name": "What the file is called.",
@@ -81,6 +82,7 @@ async def show_import(request: Request[Any, Any, Any], import_id: FromPath[str])
     opt=allow("viewer")
     | describe(
         FilesPage,
+        asked=Only,
         query={**LISTING, "outcome": "Only files with this outcome."},
         refusals=(ImportNotFound, PageUnknown, BodyInvalid),
     ),

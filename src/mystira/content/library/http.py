@@ -16,7 +16,7 @@ from mystira.web.openapi import describe
 
 QUERY = {
     "age_group": "Only the stories for this age group.",
-    "length": "Short, Medium or Long.",
+    "length": "Only the stories that take this long.",
     "axis": "Only the stories that move this axis of the compass.",
     "bundle": "Only the stories of this bundle.",
     "words": "Words that the title, the description or the tags hold, all of them.",
@@ -36,7 +36,7 @@ class LibraryAsked(Body, frozen=True, kw_only=True):
 
 @get(
     "/api/v1/library",
-    opt=allow("anyone") | describe(Library, query=QUERY, refusals=(PageUnknown, BodyInvalid)),
+    opt=allow("anyone") | describe(Library, asked=LibraryAsked, query=QUERY, refusals=(PageUnknown, BodyInvalid)),
 )
 async def library(request: Request[Any, Any, Any]) -> Library:
     """List the published stories that fit, by title; a signed-in family sees what it has bought."""

@@ -28,6 +28,7 @@ QUERY = {
     "parked": "`true`: only those that wait for a person; `false`: only those that are tried again by themselves.",
     "after": "The place that the page before ended at.",
 }
+PLACE = '["2026-11-21T17:30:00Z", "Accounts", "sample-family", "sample-family", "conflict", 7]'
 
 
 class Chosen(Body, frozen=True, kw_only=True):
@@ -98,7 +99,8 @@ async def keys(request: Request[Any, Any, Any], collection: FromPath[str]) -> vi
 
 @get(
     f"{ADMIN}/api/letters",
-    opt=allow("viewer") | describe(views.LetterPage, query=QUERY, refusals=(CollectionUnknown,)),
+    opt=allow("viewer")
+    | describe(views.LetterPage, asked=Chosen, query=QUERY, named={"after": PLACE}, refusals=(CollectionUnknown,)),
 )
 async def letters(request: Request[Any, Any, Any]) -> views.LetterPage:
     """List dead letters, the newest first, without what they hold."""

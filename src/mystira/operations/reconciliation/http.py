@@ -68,7 +68,8 @@ async def show_run(request: Request[Any, Any, Any], run_id: FromPath[str]) -> Re
 
 @get(
     f"{ADMIN}/api/reports/{{run_id:str}}/differences",
-    opt=allow("viewer") | describe(DifferencesPage, query=OF_CLASS | PLACE, refusals=(ReportMissing, BodyInvalid)),
+    opt=allow("viewer")
+    | describe(DifferencesPage, asked=Chosen, query=OF_CLASS | PLACE, refusals=(ReportMissing, BodyInvalid)),
 )
 async def list_differences(request: Request[Any, Any, Any], run_id: FromPath[str]) -> DifferencesPage:
     """List what a run has found, page by page in the order of the keys. What is personal is masked in every report."""
@@ -77,7 +78,7 @@ async def list_differences(request: Request[Any, Any, Any], run_id: FromPath[str
 
 
 @get(f"{ADMIN}/api/reports/{{run_id:str}}/plan", opt=allow("viewer") | describe(
-    PlanPage, query={"start": "From this repair on."}, refusals=(ReportMissing, PlanMissing, BodyInvalid)
+    PlanPage, asked=From, query={"start": "From this repair on."}, refusals=(ReportMissing, PlanMissing, BodyInvalid)
 ))  # fmt: skip
 async def show_plan(request: Request[Any, Any, Any], run_id: FromPath[str]) -> PlanPage:
     """Show the plan that was made last for a run's repair (POST /admin/api/commands, `repair` with `dry_run`)."""

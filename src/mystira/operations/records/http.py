@@ -30,7 +30,7 @@ class Sought(Body, frozen=True, kw_only=True):
 
 @get(
     f"{ADMIN}/api/records",
-    opt=allow("viewer") | describe(Looked, query=QUERY, refusals=(CollectionUnknown, BodyInvalid)),
+    opt=allow("viewer") | describe(Looked, asked=Sought, query=QUERY, refusals=(CollectionUnknown, BodyInvalid)),
 )
 async def show_record(request: Request[Any, Any, Any]) -> Looked:
     """Show one record in both stores. What is personal is masked unless the role is admin."""

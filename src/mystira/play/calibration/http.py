@@ -28,6 +28,7 @@ class Asked(Body, frozen=True, kw_only=True):
     opt=allow("viewer")
     | describe(
         Calibrated,
+        asked=Asked,
         query={
             "story": f"A story's id; given several times (at most {STORIES_MAX}), all of them one after another.",
             "measure": "chance (a player who chooses evenly, with the real odds) or paths (each path once).",

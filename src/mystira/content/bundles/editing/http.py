@@ -104,9 +104,10 @@ SAMPLE = BundleWritten(
 WRITING = (Stale, VersionNeeded, VersionUnreadable, BundleNotFound)
 LIST = describe(
     BundlesPage,
+    asked=ListAsked,
     query={
         "search": "A part of the title, or the id.",
-        "state": "draft, published or archived.",
+        "state": "Only the bundles in this state.",
         "order": "title or changed_at (the last one first).",
         **LISTING,
     },

@@ -31,10 +31,10 @@ UPLOAD_BYTES_MAX = 100_000_000_000
 IF_MATCH = {"If-Match": "The ETag of what you read."}
 QUERY = {
     "search": "Words of the name or title, or a whole tag.",
-    "type": "image, audio or video.",
-    "home": "hot, cool, archive or music.",
+    "type": "Only media of this type.",
+    "home": "Only media that live here.",
     "deleted": "true for those that are kept only to be brought back.",
-    "order": "newest, id, title, largest or longest unseen.",
+    "order": "Which come first.",
     **LISTING,
 }
 UPLOADING = "media"
@@ -88,7 +88,7 @@ EXAMPLE = MediaEdit(title="The lantern at dusk", alt_text="A lantern on a wet qu
 
 @get(
     f"{ADMIN}/api/media",
-    opt=allow("viewer") | describe(MediaPage, query=QUERY, refusals=(BodyInvalid, PageUnknown)),
+    opt=allow("viewer") | describe(MediaPage, asked=views.Wanted, query=QUERY, refusals=(BodyInvalid, PageUnknown)),
 )
 async def list_media(request: Request[Any, Any, Any]) -> MediaPage:
     """List the media library."""

@@ -48,10 +48,11 @@ class PurchasesPage(Value, frozen=True, kw_only=True):
 
 LIST = describe(
     PurchasesPage,
+    asked=ListAsked,
     query={
         "search": "The id of a purchase, an account, a bundle or a payment.",
-        "state": "pending, failed, expired, paid or refunded.",
-        "order": "newest or oldest.",
+        "state": "Only the purchases in this state.",
+        "order": "Which come first.",
         **LISTING,
     },
     refusals=(PageUnknown, BodyInvalid),

@@ -104,8 +104,9 @@ SAMPLE = ScenarioSent(document=first_document("The attic", "Something rustles.",
 WRITING = (Stale, VersionNeeded, VersionUnreadable)
 LIST = describe(
     ScenariosPage,
+    asked=ListAsked,
     query={
-        "state": "draft, in_review, published, archived, changed or changes_in_review.",
+        "state": "Only the stories that stand here.",
         "search": "What the title or the id begins with.",
         "order": "title or changed_at (the last one first).",
         **LISTING,
@@ -217,6 +218,7 @@ async def list_versions(request: Request[Any, Any, Any], scenario_id: FromPath[s
     opt=allow("viewer")
     | describe(
         Difference,
+        asked=Sides,
         query={"before": "A version; the latest one if left out.", "after": "A version; the draft if left out."},
         refusals=(ScenarioNotFound, VersionNotFound, BodyInvalid),
     ),
@@ -235,7 +237,8 @@ async def show_difference(request: Request[Any, Any, Any], scenario_id: FromPath
     opt=allow("viewer")
     | describe(
         Exported,
-        query={"format": "yaml or json.", "version": "A version; the draft if left out."},
+        asked=ExportAsked,
+        query={"format": "As which sort of file.", "version": "A version; the draft if left out."},
         refusals=(ScenarioNotFound, VersionNotFound, BodyInvalid),
     ),
 )
