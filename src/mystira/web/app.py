@@ -53,8 +53,7 @@ def make_app(
 ) -> Litestar:
     """Return the application; UndeclaredRoute if any route does not say who may use it.
 
-    Rooms find what they were wired with in `request.app.state`; their templates are `room/name.html`. What the API's
-    parameters stand for is `named` there.
+    Rooms find what they were wired with in `request.app.state`; their templates are `room/name.html`.
     Without `limits` everything may be done any number of times. Without `scraping` nobody sees metrics.
     """
     files, asking = read_files(STATIC), Asking()
@@ -90,6 +89,7 @@ def make_app(
 
 
 def _describe(app: Litestar, session_cookie: str, staff_cookie: str) -> None:
+    """Keep both documents; whoever wires the application says in `named` what the API's parameters stand for."""
     named = app.state.get("named", {})
     app.state["openapi"] = document(app.routes, cookie=session_cookie, named=named)
     app.state["staff_openapi"] = document(app.routes, cookie=staff_cookie, for_staff=True, named=named)
