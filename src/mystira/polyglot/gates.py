@@ -108,7 +108,7 @@ async def _complete(looked: _Looked) -> Gate:
     row = looked.row
     job = await looked.r.journal.backfill(looked.collection.name)
     if job is not None and job.state != DONE and row.leader is Leader.DOCUMENTS:
-        advice = "Let it run to its end: migrate status tells how far it is."
+        advice = "Let it run to its end: mystira migrate status tells how far it is."
         return Gate(name="copy", passed=False, reason=f"the backfill is {job.state}", advice=advice)
     if not row.complete:
         advice = "Start the backfill, or let the relay refill the documents."
@@ -130,7 +130,7 @@ async def _lag(looked: _Looked) -> Gate:
 async def _letters(looked: _Looked) -> Gate:
     letters = await looked.r.journal.letters(LetterFilter(collection=looked.collection.name, limit=1))
     if letters or looked.queue.relay_parked:
-        advice = "Replay, repair or discard them: migrate dead-letters list."
+        advice = "Replay, repair or discard them: mystira migrate dead-letters list."
         return Gate(name="dead letters", passed=False, reason="some changes could not be carried over", advice=advice)
     return Gate(name="dead letters", passed=True, reason="there are none")
 
