@@ -24,7 +24,6 @@ from mystira.polyglot.digest import differing
 from mystira.polyglot.digesting import DigestKeeper, progress
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.replication import Replication
-from mystira.polyglot.stores.postgres import rows as of_rows
 from mystira.polyglot.stores.postgres.rows import DIGESTS, Rows
 from mystira.polyglot.stores.postgres.schema import create_table
 from mystira.polyglot.stores.postgres.store import PostgresStore, open_postgres
@@ -143,7 +142,7 @@ async def _copy_rows(connection: Any, records: int) -> None:
 async def _compare(connection: Any, relational: PostgresStore, number: int, records: int) -> Compared:
     ids = [paper_record(at).key.id for at in Random(number).sample(range(records), number)]
     # Doing it twice undoes it. Digests that were only a little off could cancel each other, as hashes never do.
-    change = f"UPDATE {PAPERS.table} SET _digest = _digest # hashtextextended(id, 7) WHERE id = ANY ($1)"
+    change = f"UPDATE {PAPERS.table} SET _leaf = _leaf, _digest = _digest # hashtextextended(id, 7) WHERE id = ANY ($1)"
     await connection.execute(change, ids)
     while await relational.digests.fold(20_000):
         continue
@@ -211,15 +210,12 @@ def _leave_undigested(relational: PostgresStore, collection: Collection[Any]) ->
     rows: Any = relational._rows[collection.name]  # pyright: ignore[reportPrivateUsage] - nobody else must do this.
     whole = rows.parameters
 
-    def parameters(record: Any) -> Sequence[Any]:
-        digest_of, of_rows.digest_of = of_rows.digest_of, lambda collection, record: 0
-        leaf_of, of_rows.leaf_of = of_rows.leaf_of, lambda key: 0
-        try:
-            return whole(record)
-        finally:
-            of_rows.digest_of, of_rows.leaf_of = digest_of, leaf_of
+    def parameters(record: Any, *, digested: bool = False) -> Sequence[Any]:
+        return whole(record, digested=False)
 
     rows.parameters = parameters
+    fenced: Any = relational.journal._fenced[collection.name]  # pyright: ignore[reportPrivateUsage]
+    fenced._unwatched = {events: fenced._statements[False, events] for events in fenced._unwatched}
 
 
 async def _put_all(works: Works, kinds: Sequence[type[Thing]]) -> None:

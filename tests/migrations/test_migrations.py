@@ -61,6 +61,19 @@ async def test_the_revisions_make_exactly_what_the_collections_need(empty: str) 
     assert {collection.table for collection in COLLECTIONS} <= await tables(empty)
 
 
+async def test_the_revisions_leave_the_triggers_that_a_new_table_would_have(empty: str) -> None:
+    await migrate(empty, MIGRATIONS, print)
+    triggers = "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1"
+    connection = await asyncpg.connect(empty)
+    migrated = await connection.fetch(triggers)
+    for collection in COLLECTIONS:
+        await connection.execute(f"DROP TABLE {collection.table}")
+        for statement in create_table(collection):
+            await connection.execute(statement)
+    assert migrated == await connection.fetch(triggers)
+    await connection.close()
+
+
 async def test_every_revision_goes_back_and_forward_again(empty: str) -> None:
     await migrate(empty, MIGRATIONS, print)
     made = await tables(empty)

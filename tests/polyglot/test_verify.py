@@ -338,7 +338,7 @@ async def test_the_scrub_sees_what_digests_cannot_and_corrects_those_that_are_wr
     assert await differing_ids(garden) == []
     await garden.put_row(sample("clean-0003", amount=0))
     assert await differing_ids(garden) == []
-    await garden.sql("UPDATE samples SET _digest = 5 WHERE id = 'clean-0007'")
+    await garden.sql("UPDATE samples SET _leaf = _leaf, _digest = 5 WHERE id = 'clean-0007'")
     await garden.sql("UPDATE polyglot.document_digests SET _digest = 6 WHERE id = 'clean-0009'")
     assert await differing_ids(garden) == ["clean-0007", "clean-0009"]
     report = await garden.scrub()

@@ -22,11 +22,11 @@ from mystira.polyglot.journal import (
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.queues import WaitingKey
-from mystira.polyglot.store import Incoming, Key, Record
+from mystira.polyglot.store import Conflict, Incoming, Key, Record
 from mystira.polyglot.stores.postgres import backfills, controls, letters, oldrows, outbox, positions, relay, tombstones
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.copying import copies_of
-from mystira.polyglot.stores.postgres.fenced import fenced_of
+from mystira.polyglot.stores.postgres.fenced import Allowed, fenced_of
 from mystira.polyglot.stores.postgres.merging import merge_items
 from mystira.polyglot.stores.postgres.rows import Rows
 
@@ -38,6 +38,7 @@ class PostgresJournal:
         self._connections = connections
         self._rows = rows
         self._fenced = {name: fenced_of(of_table) for name, of_table in rows.items()}
+        self._allowed: dict[tuple[str, int], Allowed] = {}
         self._copies = {name: copies_of(of_table) for name, of_table in rows.items()}
 
     async def control(self, name: str) -> Control | None:
@@ -92,7 +93,14 @@ class PostgresJournal:
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None, n: int) -> None:
         """Write under the fence, in one round trip."""
-        await self._fenced[collection.name].write(self._connections, record, base, n)
+        at = (collection.name, n)
+        fenced, known = self._fenced[collection.name], self._allowed.get(at)
+        try:
+            self._allowed[at] = await fenced.write(self._connections, record, base, n, known)
+        except Conflict:
+            # A database that was restored from a backup may mean something else by the same number.
+            self._allowed.pop(at, None)
+            raise
 
     async def merge(
         self,

@@ -89,8 +89,11 @@ class Rows:
         """Return the parameters that name one row."""
         return (key.id,) if len(self.keys) == 1 else (key.partition, key.id)
 
-    def parameters(self, record: Record) -> list[Any]:
-        """Return a record's columns; raises ValueError naming the field that no store could keep."""
+    def parameters(self, record: Record, *, digested: bool = True) -> list[Any]:
+        """Return a record's columns; raises ValueError naming the field that no store could keep.
+
+        A row that nobody will count needs no digest.
+        """
         entity = record.entity
         values: list[Any] = [None] * len(self._columns) if entity is None else list(self._values(entity))
         self._refuse_texts(record, values)
@@ -114,9 +117,8 @@ class Rows:
             record.handled,
             record.event_seq,
             _json.encode(record.extra).decode() if record.extra else "{}",
-            leaf_of(record.key),
-            digest_of(self.collection, record),
         )
+        values += (leaf_of(record.key), digest_of(self.collection, record)) if digested else (None, None)
         return values
 
     def writing(self, record: Record, base: Record | None) -> tuple[str, list[Any]]:

@@ -195,14 +195,17 @@ def _indexes(collection: Collection[Any]) -> list[tuple[str, str]]:
 
 
 def _watches(collection: Collection[Any]) -> list[str]:
-    """Return the triggers that note what a change of a row does to its digest's leaf."""
+    """Return the triggers that note what a change of a row does to its digest's leaf.
+
+    A statement that leaves `_leaf` alone notes it by itself: see `Fenced`.
+    """
     conditions = {
         "INSERT": "NEW._digest IS NOT NULL",
-        "UPDATE": "OLD._digest IS DISTINCT FROM NEW._digest",
+        "UPDATE OF _leaf": "OLD._digest IS DISTINCT FROM NEW._digest",
         "DELETE": "OLD._digest IS NOT NULL",
     }
     return [
-        f"CREATE TRIGGER digest_after_{event.lower()} AFTER {event} "
+        f"CREATE TRIGGER digest_after_{event.split()[0].lower()} AFTER {event} "
         f"ON {quoted(collection.table)} FOR EACH ROW WHEN ({condition}) "
         f"EXECUTE FUNCTION polyglot.digest_changed('{collection.name}')"
         for event, condition in conditions.items()
