@@ -64,6 +64,11 @@ def test_what_is_asked_for_waits_while_nobody_carries_it_out_and_the_board_says_
     expect(page.get_by_text("asked", exact=True)).to_be_visible()
     shoot(page, "migration-command-waits")
     see(page, board, "migration-command-under-way", "start GameSessions")
+    page.set_viewport_size({"width": 360, "height": 740})
+    whole = "one => one.scrollWidth <= one.clientWidth"
+    assert page.locator("#collections").evaluate(whole), (
+        "a phone's board has nothing that is reached by scrolling sideways"
+    )
     assert said == []
     page.close()
 
