@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from mystira.polyglot.canonical import LEAF_FIRST, digest_of, leaf_of
@@ -162,7 +163,7 @@ async def test_what_comes_later_in_the_feed_wins_whoever_commits_first(relationa
     await show(relational, old)
     assert await all_members(relational, Side.DOCUMENT, BRIEFS) == {A: held(brief(2, "new"))}
     # Somebody put an old version back behind our back: the documents hold it, so it counts.
-    await show(relational, old._replace(position=9))
+    await show(relational, msgspec.structs.replace(old, position=9))
     assert await all_members(relational, Side.DOCUMENT, BRIEFS) == {A: held(brief(1, "old"))}
     await assert_adds_up(relational, Side.DOCUMENT, BRIEFS)
 

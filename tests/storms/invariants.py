@@ -90,11 +90,12 @@ def look(world: World) -> None:
 async def examine(world: World, judge: Process) -> None:
     """Assert every invariant that can be asserted at rest."""
     look(world)
-    acknowledged_writes_stand(world)
+    standing = {key: world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key))) for key in KEYS}
+    acknowledged_writes_stand(world, standing)
     one_body_per_stamp(world)
     both_sides_equal(world)
     await queues_are_empty(world, judge)
-    effects_happened_once(world)
+    effects_happened_once(world, standing)
     await row_and_copy_agree(world)
     await digests_agree(judge)
 
@@ -114,15 +115,15 @@ def conflicting_ops(world: World) -> set[str]:
     return {op for op in conflicts if not op.startswith(PLANTED)}
 
 
-def acknowledged_writes_stand(world: World) -> None:
+def acknowledged_writes_stand(world: World, standing: dict[str, list[str]]) -> None:
     kept = conflicting_ops(world)
     for key, acked in world.acked.items():
-        standing = world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))
-        lost = acked - set(standing) - kept
+        ops = set(standing[key])
+        lost = acked - ops - kept
         if lost:
             raise broken(f"I1: {key} lost {sorted(lost)}")
-        if len(set(standing)) < len(standing):
-            raise broken(f"I1: {key} took a write twice: {standing}")
+        if len(ops) < len(standing[key]):
+            raise broken(f"I1: {key} took a write twice: {standing[key]}")
     if kept and not world.wires.froze:
         raise broken(f"I9: {sorted(kept)} stand against others although no lease was broken")
 
@@ -156,18 +157,17 @@ async def queues_are_empty(world: World, judge: Process) -> None:
     world.poison.examine()
 
 
-def effects_happened_once(world: World) -> None:
+def effects_happened_once(world: World, standing: dict[str, list[str]]) -> None:
     effects = world.wires.documents._container(EFFECTS).documents
     heard = {key.id: found.body.entity.heard for key, found in effects.items()}
     kept = conflicting_ops(world)
-    for key in KEYS:
-        standing = world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))
-        committed = {op for op in standing if op.startswith("op")}
+    for key, ops in standing.items():
+        committed = {op for op in ops if op.startswith("op")}
         silent = {op for op in committed if heard.get(op) != 1}
         if silent:
             told = {op: heard.get(op, 0) for op in sorted(silent)}
             raise broken(f"I18: {key}: effects of committed writes: {told}")
-    everything = {op for key in KEYS for op in world.wires.history.ops(COUNTERS.name, leading(world, Key(key, key)))}
+    everything = {op for ops in standing.values() for op in ops}
     false = {op for op in heard if op not in everything}
     if false:
         raise broken(f"I18: effects of writes that do not stand: {sorted(false)} (conflicts: {sorted(kept)})")

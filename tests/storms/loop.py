@@ -18,7 +18,7 @@ from random import Random
 from types import CoroutineType, TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
 
-from tests.storms.choices import Chance, Choices, Decision
+from tests.storms.choices import Choices, Decision
 from tests.storms.processes import PROCESS, Handle, Process, StormTask
 from tests.storms.waiting import report
 
@@ -78,6 +78,8 @@ class StormLoop(AbstractEventLoop):
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
         self._choices = Choices(seed, forced, drawn, self._tell_decision)
+        # A fault of a fixed rate, to be asked for again and again: much cheaper than `choose`.
+        self.chance = self._choices.chance
         self._random = Random(seed).random
         self._now = 0.0
         self._ready: list[Handle] = []
@@ -358,10 +360,6 @@ class StormLoop(AbstractEventLoop):
         if self._closed:
             return options[0] if isinstance(options, Sequence) else False
         return self._choices.choose(label, options)
-
-    def chance(self, label: str, rate: float) -> Chance:
-        """Return a fault of a fixed rate, to be asked for again and again: much cheaper than `choose`."""
-        return self._choices.chance(label, rate)
 
     def _tell_decision(self, decision: Decision) -> None:
         if self.tracing:

@@ -22,13 +22,14 @@ from tests.storms.history import History
 
 SIZE = 1_000
 VERSIONS_KEPT = 5
-MACHINERY = (CONTROLS, ROSTERS, SPILLS)
+WHOLE = FeedRange(0, HASHES)
+MACHINERY = {collection.name for collection in (CONTROLS, ROSTERS, SPILLS)}
 
 
 class PlainDocuments(MemoryDocuments):
     """Documents without JSON form, charges and times to live, which other tests look after: a storm needs speed."""
 
-    first_ranges = (FeedRange(0, HASHES),)
+    first_ranges = (WHOLE,)
 
     def __init__(self, clock: Callable[[], float], history: History) -> None:
         super().__init__(clock=clock)
@@ -49,7 +50,7 @@ class PlainDocuments(MemoryDocuments):
     async def read(self, collection: Collection[Any], key: Key) -> Record | None:
         container = self._containers.get(collection.container)
         found = container.documents.get(key) if container is not None else None
-        return None if found is None else self.record(collection, found)
+        return None if found is None else found.body
 
     def ahead_of(self, journal: "PlainRelational") -> tuple[bool, bool]:
         """Tell whether the feeds of counters and of poisons hold what their followers have not read."""
@@ -60,29 +61,38 @@ class PlainDocuments(MemoryDocuments):
         return self._ahead
 
     def _unread(self, name: str, journal: MemoryQueues) -> bool:
-        container = self._containers.get(name)
+        container, newest = self._containers.get(name), self._newest.get(name, 0)
         for feed_range in container.ranges if container else ():
             position = journal.position_of.get((name, Stream.FOLLOW, feed_range.id))
             through = int(position.continuation or 0) if position else 0
-            if through >= self._newest.get(name, 0):
-                continue
-            if container and len(container.ranges) == 1:
+            if container and through < newest and self._since(container.documents, through, feed_range):
                 return True
-            for key, document in container.documents.items() if container else ():
-                if document.position > through and feed_range.holds(hash_of(key.partition)):
-                    return True
         return False
+
+    @staticmethod
+    def _since(documents: dict[Key, Document], after: int, bounds: FeedRange) -> list[Document]:
+        """Return what a range shows after a position, the oldest first: they are kept in the order of their writes."""
+        found: list[Document] = []
+        for document in reversed(documents.values()):
+            if document.position <= after:
+                break
+            found.append(document)
+        found.reverse()
+        if bounds != WHOLE:
+            found = [document for document in found if bounds.holds(hash_of(document.body.key.partition))]
+        return found
 
     def plant(self, collection: Collection[Any], record: Record) -> None:
         """Put a document there past every rule, as other software does."""
         self._position += 1
         self._newest[collection.container] = self._position
-        self._container(collection).documents[record.key] = self._document(record)
+        self._put(self._container(collection).documents, record)
 
-    def _document(self, record: Record) -> Document:
+    def _put(self, documents: dict[Key, Document], record: Record) -> None:
         # With its token once and for all: a document is read far more often than it is written.
         body = msgspec.structs.replace(record, token=str(self._position))
-        return Document(self._position, body, None, SIZE)
+        documents.pop(record.key, None)
+        documents[record.key] = Document(self._position, body, None, SIZE)
 
     def let_the_feed_lag(self, until: float) -> None:
         """Show nothing in the feed for a while that it has not shown yet; reads know better."""
@@ -93,15 +103,13 @@ class PlainDocuments(MemoryDocuments):
         newest = self._newest.get(collection.container, 0)
         if after >= newest:
             return FeedPage((), continuation, has_more=False)
-        shown = self._shows if self._clock() < self._lags_until else newest
-        documents = self._container(collection).documents
-        found = sorted([document for document in documents.values() if after < document.position <= shown])
-        if bounds != self.first_ranges[0]:
-            found = [document for document in found if bounds.holds(hash_of(document.body.key.partition))]
+        found = self._since(self._container(collection).documents, after, bounds)
+        if self._clock() < self._lags_until:
+            found = [document for document in found if document.position <= self._shows]
         page = found[:limit]
         if page and page[-1].position > self._shown:
             self._shown = page[-1].position
-        items = [FeedItem(self.record(collection, document), document.position) for document in page]
+        items = [FeedItem(document.body, document.position) for document in page]
         return FeedPage(items, str(page[-1].position) if page else continuation, len(found) > limit)
 
     async def write(self, collection: Collection[Any], record: Record, base: Record | None) -> None:
@@ -111,8 +119,8 @@ class PlainDocuments(MemoryDocuments):
             raise Conflict(f"{name}: the document is not what the writer read")
         self._position += 1
         self._newest[collection.container] = self._position
-        documents[record.key] = self._document(record)
-        if collection not in MACHINERY:
+        self._put(documents, record)
+        if name not in MACHINERY:
             self.history.add(name, record, base, "docs")
         elif isinstance(record.entity, Control):
             self._watch(base, record.entity)
@@ -153,12 +161,14 @@ class PlainRelational(MemoryRelational):
             for bell in self.bells.values():
                 bell.ring()
 
-    def is_left(self, now: datetime | None) -> bool:
-        """Tell whether a transition is overdue; or, where all has come to rest, one that was left half done."""
+    def is_overdue(self, now: datetime) -> bool:
+        """Tell whether a transition is past its deadline."""
+        return any(row.deadline is not None and row.deadline <= now for row in self.control_of.values())
+
+    def is_half_done(self) -> bool:
+        """Tell whether a transition was left half done."""
         rows = self.control_of.values()
-        if now is None:
-            return any(row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete for row in rows)
-        return self.drains and any(row.deadline is not None and row.deadline <= now for row in rows)
+        return any(row.phase is Phase.DUAL_WRITE_POSTGRES_READ and not row.complete for row in rows)
 
     def tell(self, name: str, key: Key, events: Any) -> None:
         for event in events:

@@ -81,7 +81,7 @@ class Gardener:
         # In a bit that both have or both lack, so that the errors do not cancel in the sum.
         bit = alike & -alike
         for key in (one, other):
-            counted[key] = counted[key]._replace(digest=counted[key].digest ^ bit)
+            counted[key] = msgspec.structs.replace(counted[key], digest=counted[key].digest ^ bit)
 
     def _put(self, key: Key, record: Record) -> None:
         digests, row = self._wires.relational.digests, self._rows[key]

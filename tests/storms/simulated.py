@@ -2,9 +2,9 @@
 
 import asyncio
 import types
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from random import Random
 from typing import Any, NamedTuple
 
@@ -103,28 +103,76 @@ def broken(text: str) -> Broken:
     return type(name, (Broken,), {})(text)
 
 
-class Weather:
-    """What may go wrong with one kind of call, and how often. Who controls the phases is hit harder, and slept more."""
+class Weather(NamedTuple):
+    """What may go wrong with one kind of call, and how often."""
 
-    def __init__(self, loop: StormLoop, label: str, rate: float, faults: tuple[str, ...], of_control: bool) -> None:
-        if of_control:
-            label, rate = f"{label}.control", CONTROL_RATE
-            faults = (*faults, *("frozen",) * 4, *("frozen after",) * (4 if ".read" not in label else 0))
-        self.strikes = loop.chance(label, rate).strikes
-        self._loop = loop
-        self._label = f"{label}.how"
-        self._faults = faults
-
-    def fault(self) -> str:
-        """Draw what happens to a call that was struck."""
-        return str(self._loop.choose(self._label, self._faults))
+    label: str
+    rate: float
+    faults: tuple[str, ...]
+    how: str
 
 
-def _any_due(tasks: dict[Any, Task[Any]], now: datetime | None) -> bool:
-    return any(not task.parked if now is None else task.is_due(now) for task in tasks.values())
+def weather(label: str, rate: float, faults: tuple[str, ...]) -> Weather:
+    """Return what may happen to one kind of call to records."""
+    # A coordinator makes a hundred calls for each flip: were each hit as often, it would never get there.
+    rate *= COORDINATORS_SHARE if label.startswith("op.") else RARE.get(label, 1.0)
+    return Weather(label, rate, faults, f"{label}.how")
 
 
-def _any_to_retry(letters: dict[Any, DeadLetter], now: datetime | None) -> bool:
+def weather_of_control(label: str, faults: tuple[str, ...]) -> Weather:
+    """Return what may happen to one kind of call to what controls the phases: hit harder, and slept more."""
+    label = f"{label}.control"
+    faults = (*faults, *("frozen",) * 4, *("frozen after",) * (4 if ".read" not in label else 0))
+    return Weather(label, CONTROL_RATE, faults, f"{label}.how")
+
+
+class Kind(NamedTuple):
+    """One kind of call: all about it that is the same in every world."""
+
+    name: str
+    weather: Weather
+    weather_of_control: Weather | None
+    waits: bool
+    is_write: bool
+    may_sleep: bool
+
+
+@cache
+def kind_of(side: str, name: str, is_coordinator: bool, rate: float) -> Kind:
+    """Return the kind of a call. A coordinator's faults are drawn under labels of their own, and are fewer."""
+    label = f"op.{side}.{name}" if is_coordinator else f"{side}.{name}"
+    of_control: Weather | None = None
+    may_sleep = False
+    if side == "pg":
+        is_change = name == "change"
+        met = weather_of_control(label, QUERY_FAULTS) if is_change else weather(label, rate, QUERY_FAULTS)
+    else:
+        met = weather(label, rate, DOCUMENT_CALLS[name])
+        if name in ("read", "write"):
+            of_control = weather_of_control(f"docs.{name}", DOCUMENT_CALLS[name])
+            # Writers oversleep their lease. A coordinator's sentinels would send it to sleep in most of its drains.
+            may_sleep = not is_coordinator
+    return Kind(name, met, of_control, name not in READING, side == "docs" and name == "write", may_sleep)
+
+
+class Call:
+    """One kind of call in one world: whom it reaches, and the chances of what may happen to it on its way."""
+
+    __slots__ = ("chance", "chance_of_control", "kind", "method")
+
+    def __init__(self, loop: StormLoop, kind: Kind, method: Any) -> None:
+        self.kind = kind
+        self.method = method
+        self.chance = loop.chance(kind.weather.label, kind.weather.rate)
+        of_control = kind.weather_of_control
+        self.chance_of_control = loop.chance(of_control.label, of_control.rate) if of_control else self.chance
+
+
+def _is_any_due(tasks: dict[Any, Task[Any]], now: datetime | None) -> bool:
+    return any(task.is_due(now) if now is not None else not task.parked for task in tasks.values())
+
+
+def _is_any_to_retry(letters: dict[Any, DeadLetter], now: datetime | None) -> bool:
     # What is tried again for nothing has come to rest as well.
     return now is not None and any(
         letter.next_try_at is not None and letter.next_try_at <= now for letter in letters.values()
@@ -145,80 +193,60 @@ class Network:
         self._world = world
         self._side = side
         self._store = store
+        self._delay = world.delay
         # Every follower asks for it, and no store of a storm tells where nothing can be new.
         self.marks = None
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-        if not callable(method):
-            way = method
-        else:
-            way = self._way(name, method) if self._side == "docs" else self._relational_way(name, method)
+        way = getattr(self._store, name)
+        if callable(way):
+            # One object a call, and no closure: a world has sixty of them, and lives for some milliseconds.
+            kind = kind_of(self._side, name, self._is_coordinator, self._world.rate)
+            ask = self._ask_documents if self._side == "docs" else self._ask_relational
+            way = partial(ask, Call(self._world.loop, kind, way))
         # Looked up once; from then on the attribute is found without asking again.
         self.__dict__[name] = way
         return way
 
-    def _named(self, call: str) -> str:
-        """Return under which label a call's faults are drawn; a coordinator's are its own, and fewer."""
-        return f"op.{self._side}.{call}" if self._is_coordinator else f"{self._side}.{call}"
+    async def _ask_documents(self, call: Call, *args: Any) -> Any:
+        """Make one call to the documents. This and the next one are where a storm spends its time."""
+        world, kind, delay = self._world, call.kind, self._delay
+        if kind.is_write:
+            world.watch_the_lease(*args)
+        if (drawn := delay()) < TRAVELLERS:
+            await (a_turn() if drawn < AT_ONCE else world.loop.pause(drawn * 0.05))
+        if (until := world.down_until["docs"]) and world.loop.time() < until:
+            raise Unavailable("the documents are down")
+        if not world.fair:
+            if kind.may_sleep and world.puts_to_sleep(kind.name, args[0]):
+                return await world.sleeper(caller(), kind.name, call.method, args)
+            of_control = kind.weather_of_control if args and args[0] is CONTROLS else None
+            if (call.chance_of_control if of_control else call.chance).strikes():
+                fault = world.drawn(of_control or kind.weather)
+                world.seen(fault, args[0] if args else None, f"docs.{kind.name}")
+                return await self._spoilt(fault, kind.name, call.method, args, {})
+        answer = await call.method(*args)
+        if kind.waits and delay() < WAITERS:
+            await a_turn()
+        return answer
 
-    def _way(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """Return the way of one call to the documents. This is where a storm spends its time."""
-        world, side, delay = self._world, self._side, self._world.delay
-        now, down_until, pause = world.loop.time, world.down_until, world.loop.pause
-        weather = of_control = world.weather(self._named(name), DOCUMENT_CALLS[name])
-        if name in ("read", "write"):
-            of_control = world.weather(f"docs.{name}", DOCUMENT_CALLS[name], of_control=True)
-        is_write, waits = name == "write", name not in READING
-        # Writers oversleep their lease. A coordinator's sentinels would send it to sleep in most of its drains.
-        may_sleep = name in ("read", "write") and not self._is_coordinator
-
-        async def way(*args: Any) -> Any:
-            if is_write:
-                world.watch_the_lease(*args)
-            if (drawn := delay()) < TRAVELLERS:
-                await (a_turn() if drawn < AT_ONCE else pause(drawn * 0.05))
-            if (until := down_until[side]) and now() < until:
-                raise Unavailable("the documents are down")
-            if not world.fair:
-                if may_sleep and world.puts_to_sleep(name, args[0]):
-                    return await world.sleeper(caller(), name, method, args)
-                met = of_control if args and args[0] is CONTROLS else weather
-                if met.strikes():
-                    fault = met.fault()
-                    world.seen(fault, args[0] if args else None, f"docs.{name}")
-                    return await self._spoilt(fault, name, method, args, {})
-            answer = await method(*args)
-            if waits and delay() < WAITERS:
-                await a_turn()
-            return answer
-
-        return way
-
-    def _relational_way(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        """Return the way of one call to PostgreSQL."""
-        world, side, delay = self._world, self._side, self._world.delay
-        now, down_until, pause = world.loop.time, world.down_until, world.loop.pause
-        met = world.weather(self._named(name), QUERY_FAULTS, of_control=name == "change")
-        waits = name not in READING
-
-        async def way(*args: Any, **kwargs: Any) -> Any:
-            if (drawn := delay()) < TRAVELLERS:
-                await (a_turn() if drawn < AT_ONCE else pause(drawn * 0.05))
-            if (until := down_until[side]) and now() < until:
-                raise Unavailable("PostgreSQL is down")
-            if not world.fair and met.strikes():
-                fault = possible(met.fault(), name)
-                world.seen(fault, args[0] if args else None, f"pg.{name}")
-                # These are sent in a transaction of their own, which no driver repeats by itself.
-                fault = "applied" if fault == "twice" and name in SENT_ONCE else fault
-                return await self._spoilt(fault, name, method, args, kwargs)
-            answer = await method(*args, **kwargs)
-            if waits and delay() < WAITERS:
-                await a_turn()
-            return answer
-
-        return way
+    async def _ask_relational(self, call: Call, *args: Any, **kwargs: Any) -> Any:
+        """Make one call to PostgreSQL."""
+        world, kind, delay = self._world, call.kind, self._delay
+        if (drawn := delay()) < TRAVELLERS:
+            await (a_turn() if drawn < AT_ONCE else world.loop.pause(drawn * 0.05))
+        if (until := world.down_until["pg"]) and world.loop.time() < until:
+            raise Unavailable("PostgreSQL is down")
+        if not world.fair and call.chance.strikes():
+            fault = possible(world.drawn(kind.weather), kind.name)
+            world.seen(fault, args[0] if args else None, f"pg.{kind.name}")
+            # These are sent in a transaction of their own, which no driver repeats by itself.
+            fault = "applied" if fault == "twice" and kind.name in SENT_ONCE else fault
+            return await self._spoilt(fault, kind.name, call.method, args, kwargs)
+        answer = await call.method(*args, **kwargs)
+        if kind.waits and delay() < WAITERS:
+            await a_turn()
+        return answer
 
     async def _spoilt(self, fault: str, name: str, method: Any, args: Any, kwargs: Any) -> Any:
         world = self._world
@@ -294,9 +322,8 @@ class Wires:
         self.loop = loop
         self._now = clock
         self.history = History()
-        self._rate = rate
+        self.rate = rate
         self._ways: dict[bool, Ways] = {}
-        self._weather: dict[tuple[str, bool], Weather] = {}
         self.documents = PlainDocuments(loop.time, self.history)
         self.documents.reads_are_current = False
         self.relational = PlainRelational(self.history)
@@ -343,35 +370,33 @@ class Wires:
             found.relational.__dict__["digests"] = to("pg", self.relational.digests)
         return found
 
-    def waiting(self, now: datetime | None) -> list[str]:
-        """Return the names of the jobs that a carrier would find something to do for: now, or ever without a time."""
+    def waiting(self, clock: Callable[[], datetime] | None) -> list[str]:
+        """Return the names of the jobs that a carrier would find something to do for: now, or ever without a clock."""
         documents, relational = self.documents, self.relational
+        relay, events, letters = relational.relay, relational._events, relational.letter_of
         found: list[str] = []
         changes, poison = documents.ahead_of(relational)
         if changes:
             found.append("changes")
         if poison:
             found.append("poison")
-        if relational.relay and _any_due(relational.relay, now):
+        # Most of the time nothing waits that could be due or not, and nobody needs to know how late it is.
+        now = clock() if clock and (relay or events or letters or relational.drains) else None
+        if relay and _is_any_due(relay, now):
             found.append("relay")
-        if relational._events and _any_due(relational._events, now):
+        if events and _is_any_due(events, now):
             found.append("events")
         if relational._backfills and any(job.state == RUNNING for job in relational._backfills.values()):
             found.append("fills")
-        if relational.letter_of and _any_to_retry(relational.letter_of, now):
+        if letters and _is_any_to_retry(letters, now):
             found.append("letters")
-        if relational.is_left(now):
+        if (relational.drains and now and relational.is_overdue(now)) if clock else relational.is_half_done():
             found.append("left")
         return found
 
-    def weather(self, label: str, faults: tuple[str, ...], *, of_control: bool = False) -> Weather:
-        """Return what may happen to one kind of call: to records, or to what controls the phases."""
-        found = self._weather.get((label, of_control))
-        if found is None:
-            # A coordinator makes a hundred calls for each flip: were each hit as often, it would never get there.
-            rate = self._rate * (COORDINATORS_SHARE if label.startswith("op.") else RARE.get(label, 1.0))
-            found = self._weather[label, of_control] = Weather(self.loop, label, rate, faults, of_control)
-        return found
+    def drawn(self, met: Weather) -> str:
+        """Draw what happens to a call that was struck."""
+        return str(self.loop.choose(met.how, met.faults))
 
     def freeze(self, name: str, at_least_s: float = 0.3, and_s: float = FROZEN_S) -> None:
         """Pause a process for longer than its lease, perhaps."""

@@ -22,7 +22,7 @@ class Catalog:
 
     def of(self, entity: type[E]) -> Collection[E]:
         """Return the collection of an entity; a KeyError names the entity that is not listed."""
-        return cast(Collection[E], self._by_entity[entity])
+        return cast("Collection[E]", self._by_entity[entity])
 
     def named(self, name: str) -> Collection[Any]:
         """Return the collection with this name."""

@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from mystira.polyglot.canonical import BITS_A_LEVEL, LEAF_BITS
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
@@ -38,14 +40,14 @@ class Node(NamedTuple):
     total: int = 0
 
 
-class Digested(NamedTuple):
+class Digested(msgspec.Struct, frozen=True):
     """What a side holds of one key."""
 
     stamp: Stamp
     digest: int
 
 
-class Noted(NamedTuple):
+class Noted(msgspec.Struct, frozen=True):
     """What the change feed shows of one document, and where in the feed."""
 
     key: Key

@@ -8,7 +8,7 @@ neither stamp nor op, and a document that changed meanwhile simply comes by agai
 
 from collections.abc import Awaitable, Callable, Container, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import structlog
@@ -42,7 +42,7 @@ LEASE_S = 5.0
 BACK_OFF_S, BACK_OFF_S_MAX = 0.25, 30.0
 
 
-class Took(NamedTuple):
+class Took(msgspec.Struct, frozen=True):
     """What reading one page came to: how many of its changes were carried over, and its cost in request units.
 
     `again`: the position was moved by somebody else, so the range is worth another look at once. `at_end`: nothing
@@ -204,7 +204,7 @@ class RangeReader:
         if self._stream is Stream.BACKFILL:
             return items
         return [
-            item._replace(record=await with_spilled(self._documents, self._journal, collection, item.record))
+            FeedItem(await with_spilled(self._documents, self._journal, collection, item.record), item.position)
             if isinstance(item.record, Record) and item.record.spilled
             else item
             for item in items

@@ -6,7 +6,8 @@ delay of records stop mattering; only leaving one out would matter.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple
+
+import msgspec
 
 from mystira.polyglot.entity import Stamp
 from mystira.polyglot.phases import Leader
@@ -25,7 +26,7 @@ class Verdict(StrEnum):
     CONFLICT = "conflict"
 
 
-class Standing(NamedTuple):
+class Standing(msgspec.Struct, frozen=True):
     """What the relational copy holds of a key. `seen` is the newest stamp known to have been in the documents."""
 
     stamp: Stamp

@@ -25,10 +25,10 @@ class Phase(StrEnum):
 
     def is_next_to(self, other: "Phase") -> bool:
         """Tell whether one step leads from this phase to the other: no phase is ever skipped."""
-        phases = list(Phase)
-        return abs(phases.index(self) - phases.index(other)) == 1
+        return abs(_ORDER.index(self) - _ORDER.index(other)) == 1
 
 
+_ORDER = tuple(Phase)
 _LEADERS = {
     Phase.COSMOS_ONLY: Leader.DOCUMENTS,
     Phase.DUAL_WRITE_COSMOS_READ: Leader.DOCUMENTS,

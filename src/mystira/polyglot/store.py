@@ -177,7 +177,7 @@ Incoming = Record | Unreadable
 """What comes from the documents, or is found when a store is looked through."""
 
 
-class FeedItem(NamedTuple):
+class FeedItem(msgspec.Struct, frozen=True):
     """A record as the change feed shows it: the newest version, tombstones included."""
 
     record: Incoming

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from mystira.polyglot.collection import Collection
 from mystira.polyglot.entity import Stamp
@@ -13,7 +15,7 @@ from mystira.polyglot.stores.documents import Meter, dump, expiry, load, load_it
 from mystira.polyglot.stores.ranges import FeedRange, first_ranges, hash_of, range_named, successors
 
 
-class Document(NamedTuple):
+class Document(msgspec.Struct, frozen=True):
     """A document as it is kept; its position is its ETag, for every write gives a new one."""
 
     position: int
@@ -107,7 +109,7 @@ class MemoryDocuments:
     async def latest(self, collection: Collection[Any], limit: int) -> Sequence[tuple[Key, Stamp]]:
         """Return what was changed last, the newest first, tombstones included."""
         self._meter.refuse_over_budget()
-        newest = sorted(self._living(collection).values(), reverse=True, key=lambda document: document.position)
+        newest = sorted(self._living(collection).values(), reverse=True, key=_position)
         self._meter.read(collection, sum(document.size for document in newest[:limit]))
         items = (self.item(collection, document) for document in newest[:limit])
         return [(item.key, item.stamp) for item in items]
@@ -126,7 +128,7 @@ class MemoryDocuments:
             for key, document in self._living(collection).items()
             if document.position > after and bounds.holds(hash_of(key.partition))
         ]
-        page = sorted(found)[:limit]
+        page = sorted(found, key=_position)[:limit]
         self._meter.read(collection, sum(document.size for document in page))
         items = [FeedItem(self.item(collection, document), document.position) for document in page]
         after = str(page[-1].position) if page else continuation
@@ -188,6 +190,10 @@ class MemoryDocuments:
         if not heirs:
             raise Unavailable(f"{collection.container} has no feed range {range_id}")
         raise RangeGone(heirs)
+
+
+def _position(document: Document) -> int:
+    return document.position
 
 
 def _lives(document: Document, now_s: float) -> bool:
