@@ -195,3 +195,9 @@ def test_the_command_line_says_what_to_do(arguments: tuple[str, ...], code: int,
     ended = mystira(*arguments)
     assert ended.returncode == code, ended
     assert says in ended.stdout + ended.stderr and "Traceback" not in ended.stderr
+
+
+def test_a_command_line_that_serves_nothing_loads_no_web_framework() -> None:
+    code = "import sys, mystira.run, mystira.migrating.commands; print('litestar' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert told.stdout.strip() == "False"

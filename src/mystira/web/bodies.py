@@ -5,15 +5,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
-from litestar import Request
 
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.values import is_text
 from mystira.web.wrongs import NAME_LENGTH_SHOWN, Wrong, inside, is_list, mismatches, unfit_parts
+
+if TYPE_CHECKING:
+    # A command line reads bodies of its own, and serves no pages.
+    from litestar import Request
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -39,7 +42,7 @@ class BodyTooLarge(Problem):
     kind = Kind.TOO_LARGE
 
 
-async def read_body(request: Request[Any, Any, Any], wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
+async def read_body(request: "Request[Any, Any, Any]", wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
     """Return the JSON body as `wanted`; BodyInvalid lists every error with its path."""
     described = request.route_handler.opt.get("described")
     assert described is None or described.body is wanted, f"the document says that {described.body} is read here"
@@ -49,7 +52,7 @@ async def read_body(request: Request[Any, Any, Any], wanted: type[T], *, bytes_m
     return convert(_parse(await read_bytes(request, bytes_max)), wanted, strict=True)
 
 
-async def read_form(request: Request[Any, Any, Any], wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
+async def read_form(request: "Request[Any, Any, Any]", wanted: type[T], *, bytes_max: int = BODY_BYTES_MAX) -> T:
     """Return a page's form as `wanted`: a field sent several times is a list, `field.name` an entry of a mapping.
 
     Lines end with "\\n", whatever a browser made of them: what nobody changed must not look as if somebody had.
@@ -91,7 +94,7 @@ def _invalid(errors: Iterable[Wrong]) -> BodyInvalid:
     )
 
 
-async def read_bytes(request: Request[Any, Any, Any], most: int = BODY_BYTES_MAX) -> bytes:
+async def read_bytes(request: "Request[Any, Any, Any]", most: int = BODY_BYTES_MAX) -> bytes:
     """Return the body as it came, or BodyTooLarge before more of it is kept than may be sent."""
     size = request.headers.get("content-length")
     if size is not None and size.isdecimal() and int(size) > most:

@@ -1,11 +1,13 @@
 """Idempotency-Key: a caller's own name for a request, so that sending it again asks once."""
 
 import hashlib
-from typing import Any
-
-from litestar import Request
+from typing import TYPE_CHECKING, Any
 
 from mystira.polyglot.problem import Kind, Problem
+
+if TYPE_CHECKING:
+    # Actions refuse keys too, and a command line that runs them serves no pages.
+    from litestar import Request
 
 KEY_LENGTH_MAX = 200
 IDEMPOTENCY_KEY = {"Idempotency-Key": "A key of your own: sending the same again with it brings the first answer."}
@@ -29,7 +31,7 @@ class KeysDiffer(Problem):
     kind = Kind.UNPROCESSABLE
 
 
-def needed_key(request: Request[Any, Any, Any]) -> str:
+def needed_key(request: "Request[Any, Any, Any]") -> str:
     """Return the key that a request must have; KeyMissing without one."""
     key = request.headers.get("idempotency-key", "").strip()
     if not 1 <= len(key) <= KEY_LENGTH_MAX:
@@ -37,7 +39,7 @@ def needed_key(request: Request[Any, Any, Any]) -> str:
     return key
 
 
-def key_of_either(request: Request[Any, Any, Any], sent: str) -> str:
+def key_of_either(request: "Request[Any, Any, Any]", sent: str) -> str:
     """Return the key that a request has in its header or in its body, "" for none; KeysDiffer for two."""
     key = request.headers.get("idempotency-key", "").strip()
     if key and sent and key != sent:

@@ -1,13 +1,15 @@
 """Optimistic concurrency: an editor names the version it saw, and a later one is never overwritten unseen."""
 
 import re
-from typing import Any
-
-from litestar import Request
+from typing import TYPE_CHECKING, Any
 
 from mystira.polyglot.entity import PACKED_MAX, Entity, Stamp
 from mystira.polyglot.problem import Kind, Problem
 from mystira.polyglot.work import Work
+
+if TYPE_CHECKING:
+    # Actions name versions too, and a command line that runs them serves no pages.
+    from litestar import Request
 
 _ETAG = re.compile(r'\s*"([0-9]{1,16})"\s*')
 IF_MATCH = {"If-Match": "The ETag of the version that is changed; `*` for whichever is there."}
@@ -37,7 +39,7 @@ def etag(stamp: Stamp) -> str:
     return f'"{stamp.packed}"'
 
 
-def named_version(request: Request[Any, Any, Any]) -> Stamp:
+def named_version(request: "Request[Any, Any, Any]") -> Stamp:
     """Return the version that a program changes, from If-Match; VersionNeeded when it names none."""
     named = request.headers.get("if-match", "").strip()
     if not named:
