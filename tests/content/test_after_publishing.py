@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from mystira.content.commands import import_files
 from mystira.content.library.views import Sought, library
 from mystira.content.media.actions.assets import medium
+from mystira.content.media.jobs import tell_who_opened
 from mystira.content.media.model.asset import deleted, restored
 from mystira.content.media.views import those_there
 from mystira.content.scenarios.actions import Asked, archive, checked_document, publish
@@ -85,6 +87,30 @@ async def test_what_staff_opened_stays_open_whatever_is_published_archived_or_de
     asset = await medium(works.open(), "cover.png")
     back = restored(deleted(asset, works.clock()), works.clock())
     assert back.is_open and not back.is_shown
+
+
+async def test_what_an_older_release_opened_by_publishing_is_told_from_what_people_ticked(
+    authors: Desk, tmp_path: Path
+) -> None:
+    works, shelf = authors.platform.works, authors.platform.media
+    await send(authors, ("cover.png", picture()), ("kim.png", picture((30, 30))), ("free.png", picture((20, 20))))
+    for media_id in ("kim.png", "free.png"):
+        at = f"/admin/api/media/{media_id}"
+        said = {"is_open": media_id == "kim.png", "title": "said"}
+        assert (await authors.client.put(at, json=said, headers={"If-Match": "*"})).status_code == 200
+    await brought(authors, tmp_path, "The first")
+    # That release kept one field, and opening wrote into it what people's tick did.
+    documents = apsw.Connection(str(authors.platform.settings.data / "documents.sqlite"))
+    older = "json_remove(json_set(body, '$.isOpen', json('true')), '$.isShown')"
+    documents.execute(f"UPDATE \"MediaAssets\" SET body = {older} WHERE id != 'free.png'")
+    documents.close()
+    for _ in range(2):
+        await tell_who_opened(works, shelf)
+        found = [await medium(works.open(), media_id) for media_id in ("cover.png", "kim.png", "free.png")]
+        assert [(one.is_open, one.is_shown) for one in found] == [(False, True), (True, True), (False, False)]
+    await archive(works, scenario_id="the-first", asked=BY_ADA)
+    await settle(authors.platform)
+    assert await opened(authors) == [False, True]
 
 
 async def test_what_is_imported_at_a_terminal_is_in_the_audit(authors: Desk, tmp_path: Path) -> None:

@@ -69,13 +69,17 @@ async def _close_story(handling: Handling, scenario_id: str) -> None:
     if scenario is None or scenario.state != "archived":
         return
     for media_id in await _opened_by(work, scenario):
-        seen = [await _is_seen(work, use, media_id) for use in await users_of(work, media_id)]
-        if not any(seen):
+        if not await is_seen(work, media_id):
             await handling.works.run(close_medium, media_id=media_id)
 
 
-async def _is_seen(work: Work, use: MediaUse, media_id: str) -> bool:
-    """Tell whether something shows a medium to everybody: a definition always does."""
+async def is_seen(work: Work, media_id: str) -> bool:
+    """Tell whether something that everybody sees shows a medium."""
+    return any([await _shows(work, use, media_id) for use in await users_of(work, media_id)])
+
+
+async def _shows(work: Work, use: MediaUse, media_id: str) -> bool:
+    """Tell whether this shows a medium to everybody: a definition always does."""
     if use.what == SCENARIO:
         scenario = await work.get(Scenario, use.content_id)
         is_published = scenario is not None and scenario.state == "published"

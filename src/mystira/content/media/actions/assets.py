@@ -92,6 +92,17 @@ async def close_medium(work: Work, *, media_id: str) -> None:
         work.save(asset.evolve(is_shown=False))
 
 
+async def keep_who_opened(work: Work, *, media_id: str, is_shown: bool) -> None:
+    """Keep whether people opened what an older release kept as open, and whether something shows it.
+
+    Whoever edits, replaces or brings back a medium changes `changed_at`, and opening never did: what nobody has changed
+    since it was added was opened by what shows it.
+    """
+    asset = await medium(work, media_id)
+    is_ticked = asset.is_open and (not is_shown or asset.changed_at != asset.added_at)
+    work.save(asset.evolve(is_open=is_ticked, is_shown=is_shown))
+
+
 async def note_access(work: Work, *, media_id: str) -> None:
     """Note that somebody looked at it today, once a day."""
     asset = await medium(work, media_id)
