@@ -57,6 +57,9 @@ async def _make(half: Path) -> None:
         await settle(opened)
     (data / "secret").unlink()
     shutil.move(home_of(data).cluster, half / "cluster")
+    with (half / "cluster" / "postgresql.auto.conf").open("a") as settings_of_the_cluster:
+        # Tests kill processes, never the machine: what was written is there without waiting for the disk.
+        settings_of_the_cluster.write("fsync = off\n")
     await remove(data)
 
 

@@ -24,33 +24,33 @@ def mystira(*arguments: str, data: Path | None = None, **options: object) -> "su
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_stopping_stops_everything(tmp_path: Path, how: int) -> None:
-    running = RunningPlatform(tmp_path / "data").wait_until_ready()
-    assert postgres_of(tmp_path / "data")
+def test_stopping_stops_everything(data: Path, how: int) -> None:
+    running = RunningPlatform(data).wait_until_ready()
+    assert postgres_of(data)
     assert running.stop(how) == 0
     assert running.output.endswith("Stopping.\nEverything is stopped.\n")
-    assert postgres_of(tmp_path / "data") == []
+    assert postgres_of(data) == []
 
 
-def test_after_kill_9_the_next_start_heals_what_was_left(tmp_path: Path) -> None:
-    running = RunningPlatform(tmp_path / "data").wait_until_ready()
+def test_after_kill_9_the_next_start_heals_what_was_left(data: Path) -> None:
+    running = RunningPlatform(data).wait_until_ready()
     running.stop(signal.SIGKILL)
-    orphans = postgres_of(tmp_path / "data")
+    orphans = postgres_of(data)
     assert orphans
-    again = RunningPlatform(tmp_path / "data").wait_until_ready()
+    again = RunningPlatform(data).wait_until_ready()
     assert again.stop() == 0
-    assert postgres_of(tmp_path / "data") == []
+    assert postgres_of(data) == []
 
 
-def test_after_kill_9_of_postgres_as_well_the_next_start_goes_on(tmp_path: Path) -> None:
-    running = RunningPlatform(tmp_path / "data").wait_until_ready()
+def test_after_kill_9_of_postgres_as_well_the_next_start_goes_on(data: Path) -> None:
+    running = RunningPlatform(data).wait_until_ready()
     running.stop(signal.SIGKILL)
-    for pid in postgres_of(tmp_path / "data"):
+    for pid in postgres_of(data):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    again = RunningPlatform(tmp_path / "data").wait_until_ready()
+    again = RunningPlatform(data).wait_until_ready()
     assert again.stop() == 0
 
 
@@ -64,8 +64,8 @@ def test_two_that_start_at_once_share_data_and_migrate_once(tmp_path: Path) -> N
     assert postgres_of(tmp_path / "data") == []
 
 
-def test_with_reload_a_change_of_the_code_starts_it_again(tmp_path: Path) -> None:
-    running = RunningPlatform(tmp_path / "data", None, "--reload").wait_until_ready()
+def test_with_reload_a_change_of_the_code_starts_it_again(data: Path) -> None:
+    running = RunningPlatform(data, None, "--reload").wait_until_ready()
     time.sleep(0.5)
     os.utime(ROOT / "src" / "mystira" / "settings.py")
     deadline = time.monotonic() + 60
@@ -75,13 +75,13 @@ def test_with_reload_a_change_of_the_code_starts_it_again(tmp_path: Path) -> Non
     os.killpg(running.process.pid, signal.SIGINT)
     running.process.wait(timeout=60)
     assert running.output.count("Everything is stopped.") == 2, running.output
-    assert postgres_of(tmp_path / "data") == []
+    assert postgres_of(data) == []
 
 
-def test_a_second_start_is_ready_soon(tmp_path: Path) -> None:
-    RunningPlatform(tmp_path / "data").wait_until_ready().stop()
+def test_a_second_start_is_ready_soon(data: Path) -> None:
+    RunningPlatform(data).wait_until_ready().stop()
     begun = time.monotonic()
-    running = RunningPlatform(tmp_path / "data").wait_until_ready()
+    running = RunningPlatform(data).wait_until_ready()
     print(f"second start {time.monotonic() - begun:.2f} s (goal: under 5 s)")
     assert running.output.count("\n") == 1
     running.stop()
@@ -129,18 +129,18 @@ def test_the_terminal_asks_and_understands_numbers() -> None:
     assert "Write a number from 1 to" in ended.stdout and "The end, after" in ended.stdout, ended.stdout[-500:]
 
 
-def test_import_says_what_is_wrong_and_keeps_the_good_ones(tmp_path: Path) -> None:
+def test_import_says_what_is_wrong_and_keeps_the_good_ones(tmp_path: Path, data: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(ORCHARD.read_text().replace("difficulty: 9", "difficulty: 99"))
     other = tmp_path / "other.yaml"
     other.write_text(ORCHARD.read_text().replace("title: The Clockwork Orchard", "title: Another Orchard"))
-    ended = mystira("content", "import", str(bad), str(other), "--publish", data=tmp_path / "data")
+    ended = mystira("content", "import", str(bad), str(other), "--publish", data=data)
     assert ended.returncode == 1
     assert "bad.yaml:110:17: error" in ended.stdout or "difficulty" in ended.stdout, ended.stdout
     assert "imported as another-orchard (published, version 1)" in ended.stdout
-    again = mystira("content", "import", str(other), "--publish", "--json", data=tmp_path / "data")
+    again = mystira("content", "import", str(other), "--publish", "--json", data=data)
     assert again.returncode == 0 and '"id": "another-orchard"' in again.stdout, again.stderr
-    assert mystira("reset", "--yes", data=tmp_path / "data").returncode == 0
+    assert mystira("reset", "--yes", data=data).returncode == 0
 
 
 def test_a_new_story_validates_and_is_never_overwritten(tmp_path: Path) -> None:
