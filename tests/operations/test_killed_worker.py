@@ -14,6 +14,7 @@ from mystira.polyglot.control import State
 from mystira.polyglot.cutover import GateClosed, Orders, cut_over
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.transition import change_phase
+from mystira.polyglot.work import Work
 from mystira.run import platform, settle
 from mystira.services.platform import Platform
 from mystira.settings import read_settings
@@ -53,8 +54,7 @@ async def until(
         await asyncio.sleep(0.1)
 
 
-async def test_a_cut_over_whose_worker_is_killed_in_its_drain_is_begun_anew_by_the_next_one(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+async def test_a_cut_over_whose_worker_is_killed_in_its_drain_is_begun_anew_by_the_next_one(data: Path) -> None:
     async with platform(read_settings({"MYSTIRA_DATA": str(data)}), print) as opened:
         r, accounts = opened.replication, opened.replication.catalog.named("Accounts")
         await make_families(opened, 4)
@@ -76,6 +76,7 @@ async def test_a_cut_over_whose_worker_is_killed_in_its_drain_is_begun_anew_by_t
         with pytest.raises(GateClosed, match=f"{draining.coordinator} is at it until"):
             await cut_over(r, accounts, orders=Orders(waived=tuple(WAIVED)), **SOMEBODY)
         await sql(opened, LET_GO)
+        await leases_end(opened, command)
         second = RunningPlatform(data, None, "worker").wait_until_ready()
         try:
             done = await until(opened, command, lambda one: one.is_over, second)
@@ -89,13 +90,24 @@ async def test_a_cut_over_whose_worker_is_killed_in_its_drain_is_begun_anew_by_t
         assert "abort" in verbs[verbs.index("drain") :], "taking over means a new drain"
 
 
+async def leases_end(opened: Platform, command: Command) -> None:
+    """Bring what waiting would bring: whatever the dead process had for itself is free."""
+
+    async def free(work: Work) -> None:
+        held = await work.get(Command, command.id)
+        assert held is not None
+        work.save(held.evolve(leased_until=work.now))
+
+    await opened.works.run(free)
+    await sql(opened, "UPDATE polyglot.feed_position SET leased_until = now() WHERE leased_until > now()")
+
+
 async def sql(opened: Platform, statement: str) -> None:
     async with opened.relational.connection(writes=True) as connection:
         await connection.execute(statement)
 
 
-async def test_the_next_worker_goes_on_with_what_a_killed_one_has_left(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+async def test_the_next_worker_goes_on_with_what_a_killed_one_has_left(data: Path) -> None:
     async with platform(read_settings({"MYSTIRA_DATA": str(data)}), print) as opened:
         accounts = opened.replication.catalog.named("Accounts")
         await make_families(opened, 16)
@@ -109,6 +121,7 @@ async def test_the_next_worker_goes_on_with_what_a_killed_one_has_left(tmp_path:
         first.stop(signal.SIGKILL)
         left = await opened.works.open().get(Command, command.id)
         assert left is not None and left.state is CommandState.RUNNING, "it was killed in the middle of it"
+        await leases_end(opened, command)
         second = RunningPlatform(data, None, "worker").wait_until_ready()
         try:
             done = await until(opened, command, lambda one: one.is_over, second)
