@@ -56,11 +56,16 @@ async def _make(half: Path) -> None:
         await import_media(opened.works, opened.media, SAMPLE_CONTENT / "media", print)
         await settle(opened)
     (data / "secret").unlink()
-    shutil.move(home_of(data).cluster, half / "cluster")
+    await set_apart(half)
+
+
+async def set_apart(half: Path) -> None:
+    """Take the stopped cluster of this folder's data to where `copy_of` looks for it."""
+    shutil.move(home_of(half / "data").cluster, half / "cluster")
     with (half / "cluster" / "postgresql.auto.conf").open("a") as settings_of_the_cluster:
         # Tests kill processes, never the machine: what was written is there without waiting for the disk.
         settings_of_the_cluster.write("fsync = off\n")
-    await remove(data)
+    await remove(half / "data")
 
 
 if __name__ == "__main__":

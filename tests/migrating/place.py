@@ -1,12 +1,16 @@
 """A platform's data folder with a few families in it, and the command line to work on it, in this process."""
 
 import asyncio
+import atexit
 import io
 import json
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from unittest.mock import patch
@@ -20,6 +24,7 @@ from mystira.polyglot.stores.postgres.embedded import attach, remove
 from mystira.run import platform
 from mystira.services.platform import Platform
 from mystira.settings import read_settings
+from tests.prepared import copy_of, set_apart
 
 PLAYERS = 30
 T = TypeVar("T")
@@ -82,16 +87,24 @@ class Place:
 @contextmanager
 def prepared(data: Path, players: int = PLAYERS, *, attached: bool = True) -> Iterator[Place]:
     """Yield a place with some players in it; while `attached`, its PostgreSQL runs until the end, which is quicker."""
-    place = Place(data)
-    data.mkdir(parents=True, exist_ok=True)
+    place = Place(copy_of(_made(players), data))
     hold = asyncio.run(attach(data, lambda text: None)) if attached else None
     try:
-        place.with_platform(lambda opened: _settle_in(opened, players))
         yield place
     finally:
         if hold is not None:
             asyncio.run(hold.release())
         asyncio.run(remove(data))
+
+
+@cache
+def _made(players: int) -> Path:
+    """Return what every place with so many players is a copy of."""
+    folder = Path(tempfile.mkdtemp(prefix="mystira-players-"))
+    atexit.register(shutil.rmtree, folder)
+    Place(folder / "data").with_platform(lambda opened: _settle_in(opened, players))
+    asyncio.run(set_apart(folder))
+    return folder
 
 
 async def _settle_in(opened: Platform, players: int) -> None:
