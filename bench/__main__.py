@@ -131,7 +131,7 @@ def _replication(seconds: float, before: dict[str, Any], million: bool) -> dict[
     return {
         "filled": filled,
         "saves": [one._asdict() for one in measured.saves],
-        "reads": [{"name": one.name, "on": one.on._asdict(), "off": one.off._asdict()} for one in measured.reads],
+        "reads": [one._asdict() | {"on": one.on._asdict(), "off": one.off._asdict()} for one in measured.reads],
         "lags": [one._asdict() for one in measured.lags],
     }
 

@@ -76,11 +76,15 @@ class Seen(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """One line of the fifth table: the same requests with and without something else going on."""
+    """One line of the fifth table: the same requests with and without something else going on, in turns.
+
+    `ratio` is the median of the ratios of the medians of neighbouring turns.
+    """
 
     name: str
     on: Seen
     off: Seen
+    ratio: float
 
 
 class Lag(NamedTuple):

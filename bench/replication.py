@@ -1,10 +1,11 @@
 """Replication measured: filling a copy, saving to both stores, reading beside the loops, and how far a copy lags."""
 
 import asyncio
+import statistics
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +35,6 @@ from mystira.services import COLLECTIONS
 from mystira.services.worker import begin, carrying
 
 KEYS = 2_000
-ROUNDS = 5
 WRITES_PER_S = 200
 LAG_RATES = (200, 1_000)
 GROWTH = 1.25
@@ -42,6 +42,8 @@ GROWTH = 1.25
 LAG_MS_MAX, KEPT_UP_MIN = 250.0, 0.97
 AT_ONCE_MAX = 256
 LEFT_OVER = 20
+STARTED_S = 2.0
+READ_TURN_S = 2.0
 
 
 class Twin(Thing, frozen=True, kw_only=True):
@@ -87,6 +89,8 @@ class _Stage(NamedTuple):
             continue
         loops = begin(carrying(self.works, self.r, Reactions([])), self.wake, Wake())
         try:
+            # What a process does once, when it starts: it connects, leases its ranges, and counts what digests missed.
+            await asyncio.sleep(STARTED_S)
             yield
         finally:
             for loop in loops:
@@ -102,7 +106,7 @@ async def measure_filling(sizes: list[int]) -> list[Filled]:
 
 
 async def measure(seconds: float) -> Measured:
-    """Measure saves, reads and lags; takes about seven times `seconds`."""
+    """Measure saves, reads and lags; takes about ten times `seconds`."""
     with tempfile.TemporaryDirectory(prefix="mystira-bench-") as name:
         async with server(Path(name)) as dsn, stage(dsn, Path(name)) as here:
             for number in range(KEYS):
@@ -174,19 +178,26 @@ async def _reads(stage: _Stage, dsn: str, folder: Path, seconds: float) -> Besid
     async def get(key: str) -> bool:
         return await stage.works.open().get(Twin, key) is not None
 
-    taken: dict[bool, list[float]] = {True: [], False: []}
+    taken: dict[bool, list[list[float]]] = {True: [], False: []}
     async with Reader.at(folder / "reads", get, KEYS) as reader, working(dsn, folder) as worker:
         writing = asyncio.create_task(_write(stage, WRITES_PER_S, None))
-        for turn in range(2 * ROUNDS):
-            if turn % 2:
-                taken[False] += await reader.read_for(seconds / ROUNDS)
-            else:
-                async with worker():
-                    taken[True] += await reader.read_for(seconds / ROUNDS)
+        turns = max(2, round(seconds / READ_TURN_S))
+        for turn in range(2 * turns):
+            is_on = turn % 2 == 0
+            async with worker() if is_on else nullcontext():
+                taken[is_on].append(await reader.read_for(READ_TURN_S))
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
     name = f"get by key, documents, {WRITES_PER_S} writes/s"
-    return Beside(name, Seen.of(taken[True]), Seen.of(taken[False]))
+    # Neighbours in time are compared, so that what else the machine does meanwhile hits both.
+    ratio = statistics.median(
+        statistics.median(on) / statistics.median(off) for on, off in zip(taken[True], taken[False], strict=True)
+    )
+    return Beside(name, Seen.of(_together(taken[True])), Seen.of(_together(taken[False])), ratio)
+
+
+def _together(turns: list[list[float]]) -> list[float]:
+    return [taken for turn in turns for taken in turn]
 
 
 async def _write(stage: _Stage, per_s: float, until: float | None) -> int:

@@ -431,14 +431,17 @@ async def test_a_backfill_is_kept_counted_and_replaced(relational: RelationalSto
         total_high=1 << 40,
         started_at=NOW,
     )
+    assert not await relational.journal.is_filling()
     await relational.journal.backfill_put(job)
     assert await relational.journal.backfill(BRIEFS.name) == job
+    assert await relational.journal.is_filling()
     await asyncio.gather(*(relational.journal.backfill_add(BRIEFS.name, 100, 0.25) for _ in range(8)))
     found = await relational.journal.backfill(BRIEFS.name)
     assert found is not None and (found.seen, found.seconds) == (800, 2.0)
     done = msgspec.structs.replace(found, state="done", units_per_s=None, finished_at=LATER)
     await relational.journal.backfill_put(done)
     assert await relational.journal.backfill(BRIEFS.name) == done
+    assert not await relational.journal.is_filling()
 
 
 async def test_counting_for_a_backfill_that_is_not_there_is_harmless(relational: RelationalStore) -> None:

@@ -186,6 +186,10 @@ class Backfiller:
             lease_s=lease_s,
         )
 
+    async def step_if_any(self) -> int:
+        """Do a step where anything is being filled: hardly ever is, and then this is the only question."""
+        return await self.step() if await self._r.journal.is_filling() else 0
+
     async def step(self) -> int:
         """Take one page of every range of every running backfill; return how many documents came by."""
         seen = 0

@@ -316,6 +316,10 @@ class Journal(Protocol):
         """Return the state of a collection's backfill."""
         ...
 
+    async def is_filling(self) -> bool:
+        """Tell whether any collection's backfill is running."""
+        ...
+
     async def backfill_put(self, job: Backfill) -> None:
         """Keep the state of a backfill."""
         ...

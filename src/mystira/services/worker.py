@@ -36,7 +36,7 @@ Step = Callable[[], Awaitable[int]]
 # Commits that come faster share one round: thirty rounds a second carry as much as one for each would.
 APART_S = 0.03
 # Nothing waits for digests, so they go in larger steps.
-DIGESTS_APART_S = 0.25
+DIGESTS_APART_S = 0.5
 COMMAND_HANDS = 4
 HANDS = tuple(f"commands {hand}" for hand in range(1, COMMAND_HANDS + 1))
 BY_CLOCK_S = {
@@ -142,7 +142,7 @@ def carrying(works: Works, r: Replication, reactions: Reactions, lease_s: float 
         "feed": FeedFollower(r.catalog, r.documents, r.relational, clock=r.clock, owner=r.name, lease_s=lease_s).step,
         "relay": ReverseRelay(r.catalog, r.documents, r.relational, clock=r.clock).step,
         "transitions": lambda: pick_up(r),
-        "backfill": Backfiller(r, steady=time.monotonic).step,
+        "backfill": Backfiller(r, steady=time.monotonic).step_if_any,
         "dead letters": lambda: retry_due(r),
         "shadow reads": ShadowTeller(works.shadows, r).step,
         "digests": DigestKeeper(r, lease_s=lease_s).step,

@@ -251,6 +251,10 @@ class MemoryQueues:
         """Return the state of a collection's backfill."""
         return self._backfills.get(name)
 
+    async def is_filling(self) -> bool:
+        """Tell whether any collection's backfill is running."""
+        return any(job.state == "running" for job in self._backfills.values())
+
     async def backfill_put(self, job: Backfill) -> None:
         """Keep the state of a backfill."""
         self._backfills[job.collection] = job

@@ -13,6 +13,8 @@ _NAMES = ", ".join(_COLUMNS)
 
 _READ = f"SELECT {_NAMES} FROM polyglot.backfill WHERE collection = $1"  # noqa: S608 - the columns are a constant.
 
+_IS_FILLING = "SELECT EXISTS (SELECT 1 FROM polyglot.backfill WHERE state = 'running')"
+
 _PUT = f"""
 INSERT INTO polyglot.backfill ({_NAMES}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (collection) DO UPDATE SET ({_NAMES}) = ROW ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -26,6 +28,12 @@ async def read_backfill(connections: Connections, name: str) -> Backfill | None:
     async with connections.connection() as connection:
         row = await connection.fetchrow(_READ, name)
     return row and Backfill(**dict(row))
+
+
+async def is_filling(connections: Connections) -> bool:
+    """Tell whether any backfill is running."""
+    async with connections.connection() as connection:
+        return await connection.fetchval(_IS_FILLING)
 
 
 async def put_backfill(connections: Connections, job: Backfill) -> None:

@@ -231,6 +231,10 @@ class PostgresJournal:
         """Return the state of a collection's backfill."""
         return await backfills.read_backfill(self._connections, name)
 
+    async def is_filling(self) -> bool:
+        """Tell whether any collection's backfill is running."""
+        return await backfills.is_filling(self._connections)
+
     async def backfill_put(self, job: Backfill) -> None:
         """Keep the state of a backfill."""
         await backfills.put_backfill(self._connections, job)
