@@ -219,7 +219,7 @@ async def test_where_postgresql_leads_alone_saves_count_nothing_and_the_way_back
     await assert_adds_up(process)
 
 
-async def test_a_save_whose_row_is_counted_meanwhile_is_made_again(process: Process, beside: Any) -> None:
+async def test_a_save_whose_row_is_counted_meanwhile_keeps_the_sums(process: Process, beside: Any) -> None:
     await process.move(COUNTERS, REVERSED)
     await process.works.run(raise_counter, kind=Counter, id="c0", by=1)
     await execute(process, "UPDATE counters SET _leaf = NULL, _digest = NULL WHERE id = 'c1'")

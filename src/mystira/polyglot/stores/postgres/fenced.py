@@ -49,11 +49,13 @@ class Fenced:
         if record.events:
             values += self._rows.told(record)
         events = min(len(record.events), 2)
+        allowed, changed = known, False
         if base is not None and known is Allowed.WITH_DOCUMENTS:
-            statement = self._unwatched[events]
-        else:
+            allowed, changed = await connections.first_row(self._unwatched[events], values, OutcomeOfLoss.UNKNOWN)
+        if not changed:
+            # Nothing is known yet; or something of the row was changed meanwhile, which may be its bookkeeping alone.
             statement = self._statements[base is None, events]
-        allowed, changed = await connections.first_row(statement, values, OutcomeOfLoss.UNKNOWN)
+            allowed, changed = await connections.first_row(statement, values, OutcomeOfLoss.UNKNOWN)
         if not allowed:
             raise Conflict(f"{self._rows.collection.name}: writers may not write at n {n}")
         if not changed:
@@ -94,7 +96,8 @@ class Fenced:
         """Change the row but not its leaf, and return what it was counted as.
 
         Only from PostgreSQL 18 on is an old value there to be returned, so `was` reads it. Should another version of
-        the row come to stand meanwhile, it stands in another place than `was` did, and nothing is changed.
+        the row come to stand meanwhile, it stands in another place than `was` did, and nothing is changed: then the
+        watched statement decides.
         """
         table, values = self._rows.table, self._places()
         del values["_leaf"]

@@ -22,7 +22,7 @@ from mystira.polyglot.journal import (
 from mystira.polyglot.merge import Standing
 from mystira.polyglot.positions import Move, RangePosition, Stream
 from mystira.polyglot.queues import WaitingKey
-from mystira.polyglot.store import Conflict, Incoming, Key, Record
+from mystira.polyglot.store import Incoming, Key, Record
 from mystira.polyglot.stores.postgres import backfills, controls, letters, oldrows, outbox, positions, relay, tombstones
 from mystira.polyglot.stores.postgres.connections import Connections
 from mystira.polyglot.stores.postgres.copying import copies_of
@@ -95,12 +95,7 @@ class PostgresJournal:
         """Write under the fence, in one round trip."""
         at = (collection.name, n)
         fenced, known = self._fenced[collection.name], self._allowed.get(at)
-        try:
-            self._allowed[at] = await fenced.write(self._connections, record, base, n, known)
-        except Conflict:
-            # A database that was restored from a backup may mean something else by the same number.
-            self._allowed.pop(at, None)
-            raise
+        self._allowed[at] = await fenced.write(self._connections, record, base, n, known)
 
     async def merge(
         self,
