@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.prepared import copy_of
 from tests.processes import RunningPlatform
 
 CHROMIUM = shutil.which("chromium")
@@ -34,8 +35,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def running(data: Path) -> Iterator[RunningPlatform]:
-    platform = RunningPlatform(data).wait_until_ready()
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, whole: Path) -> Iterator[RunningPlatform]:
+    """One platform for a module; where it matters what was played before, a test enters as a family of its own."""
+    platform = RunningPlatform(copy_of(whole, tmp_path_factory.mktemp("running") / "data")).wait_until_ready()
     yield platform
     assert platform.stop() == 0, platform.output

@@ -1,6 +1,11 @@
 """What a child does on the pages, for the tests that play."""
 
+import re
+from uuid import uuid4
+
 from playwright.sync_api import Page, expect
+
+from mystira.services.app import SAMPLE_CHILDREN
 
 STORY = "The Clockwork Orchard"
 
@@ -8,6 +13,21 @@ STORY = "The Clockwork Orchard"
 def enter(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_role("button", name="Enter as the sample family").first.click()
+    expect(page.get_by_role("heading", name="Stories", exact=True)).to_be_visible()
+
+
+def enter_anew(page: Page, address: str) -> None:
+    """Sign in as a family that nobody else plays as, with children like those of the sample family."""
+    email = f"{uuid4().hex}@example.org"
+    page.request.post(f"{address}/sign-in", form={"email": email})
+    mail = re.search(f"To {email}<.*?token=([\\w-]+)", page.request.get(f"{address}/mailbox").text())
+    assert mail is not None, "the link did not come"
+    page.request.post(f"{address}/sign-in/open", form={"token": mail[1]}, max_redirects=0)
+    for _, name, age_group, avatar in SAMPLE_CHILDREN:
+        about = {"name": name, "age_group": age_group, "avatar": avatar}
+        consent = page.request.post(f"{address}/family/profiles", form=about, max_redirects=0).headers["location"]
+        assert page.request.post(f"{address}{consent}", form={}, max_redirects=0).status == 303
+    page.goto(address)
     expect(page.get_by_role("heading", name="Stories", exact=True)).to_be_visible()
 
 

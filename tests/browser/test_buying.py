@@ -5,7 +5,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.buying import answer_as_a_parent, buy_if_needed
 from tests.browser.looks import shoot, watched
-from tests.browser.playing import enter
+from tests.browser.playing import enter_anew
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -17,7 +17,7 @@ def test_a_parent_buys_a_bundle_and_its_story_begins(browser: Browser, running: 
     context = browser.new_context()
     page = context.new_page()
     said = watched(page)
-    enter(page, running.address)
+    enter_anew(page, running.address)
     shoot(page, "library")
     page.get_by_text("More to choose from").click()
     page.get_by_label("Length").select_option("Long")
@@ -74,7 +74,7 @@ def test_a_parent_buys_a_bundle_and_its_story_begins(browser: Browser, running: 
 def test_buying_and_filtering_work_without_javascript(browser: Browser, running: RunningPlatform) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     page.get_by_text("More to choose from").click()
     page.get_by_label("Bundle").select_option(label="Winter and water")
     page.get_by_role("button", name="Show").click()

@@ -1,7 +1,6 @@
 """Every sample story is played to every one of its endings in a browser, and nothing shifts under a finger."""
 
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,6 @@ from mystira.content.scenarios.model.scenario import ScenarioContent, Scene, sto
 from tests.browser.buying import buy_if_needed
 from tests.browser.looks import watched
 from tests.browser.playing import enter, go_on
-from tests.prepared import copy_of
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -52,13 +50,6 @@ class Step(NamedTuple):
 
     scene_id: str
     branch: int
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, whole: Path) -> Iterator[RunningPlatform]:
-    platform = RunningPlatform(copy_of(whole, tmp_path_factory.mktemp("endings") / "data")).wait_until_ready()
-    yield platform
-    assert platform.stop() == 0, platform.output
 
 
 @pytest.mark.parametrize("path", STORIES, ids=lambda path: path.stem)

@@ -6,7 +6,7 @@ Counted, not timed: a busy machine is slow in ways that a connection is not. `be
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.playing import begin, enter
+from tests.browser.playing import begin, enter_anew
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -25,7 +25,7 @@ def test_the_first_scene_is_readable_within_a_second_on_a_slow_connection(
 ) -> None:
     context = browser.new_context(service_workers="block")
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     address = page.url
     state = context.storage_state()

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.looks import shoot, violations, watched
-from tests.browser.playing import choose, enter, go_on, play_on
+from tests.browser.playing import choose, enter_anew, go_on, play_on
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -22,7 +22,7 @@ def test_a_story_is_filled_with_guests_and_no_name_is_lost(
 ) -> None:
     context = browser.new_context(java_script_enabled=scripts)
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     sit_down(page, "The Kitchen That Remembered")
     page.get_by_text("Is somebody visiting?").click()
     page.get_by_label("A guest's first name").first.fill("Nora")
@@ -49,7 +49,7 @@ def test_a_story_is_filled_with_guests_and_no_name_is_lost(
 
 def test_enter_in_a_guests_name_begins_the_story(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     choose(page)
     page.get_by_text("Is somebody visiting?").click()
     page.get_by_label("A guest's first name").first.fill("Gus")
@@ -61,7 +61,7 @@ def test_enter_in_a_guests_name_begins_the_story(browser: Browser, running: Runn
 def test_a_guest_becomes_a_player_of_the_family_after_the_game(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
     said = watched(page)
-    enter(page, running.address)
+    enter_anew(page, running.address)
     choose(page)
     page.get_by_text("Is somebody visiting?").click()
     page.get_by_label("A guest's first name").first.fill("Nora")
@@ -81,7 +81,7 @@ def test_a_guest_becomes_a_player_of_the_family_after_the_game(browser: Browser,
 
 def test_a_story_for_older_players_needs_a_parents_word(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     sit_down(page, "The Moss Bridge")
     page.get_by_text("Is somebody visiting?").click()
     page.get_by_label("A guest's first name").first.fill("Tim")

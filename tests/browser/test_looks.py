@@ -1,25 +1,13 @@
 """Every page is pictured at two widths, light and dark, and nobody is shut out of any."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.looks import shoot, violations, watched
 from tests.browser.playing import begin, choose, enter, go_on, play_on
-from tests.prepared import copy_of
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, whole: Path) -> Iterator[RunningPlatform]:
-    """One platform for every picture: what one test leaves behind does not matter to how the next page looks."""
-    platform = RunningPlatform(copy_of(whole, tmp_path_factory.mktemp("looks") / "data")).wait_until_ready()
-    yield platform
-    assert platform.stop() == 0, platform.output
 
 
 def test_the_shelf_and_the_ways_into_a_story_look_right(browser: Browser, running: RunningPlatform) -> None:

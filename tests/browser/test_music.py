@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.looks import watched
-from tests.browser.playing import begin, enter
+from tests.browser.playing import begin, enter_anew
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -29,7 +29,7 @@ def test_music_is_wanted_ducked_and_turned_off_again(browser: Browser, running: 
     page = context.new_page()
     said = watched(page)
     page.route("**/told.wav", lambda route: route.fulfill(body=tone(30), content_type="audio/wav"))
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     root, button = page.locator("html"), page.get_by_role("button", name="Music")
     expect(root).to_have_attribute("data-music-level", "off")
@@ -68,7 +68,7 @@ def test_music_is_wanted_ducked_and_turned_off_again(browser: Browser, running: 
 
 def test_the_compass_and_the_echoes_are_seen_at_a_glance(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     expect(page.get_by_text("Compass and echoes")).to_have_count(0)
     for title in ("A very polite robot", "One ear against the bark"):

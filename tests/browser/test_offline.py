@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.looks import shoot
-from tests.browser.playing import begin, enter, go_on, press
+from tests.browser.playing import begin, enter_anew, go_on, press
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -51,7 +51,7 @@ def test_without_a_connection_what_was_seen_is_shown_and_a_choice_waits(
     context: BrowserContext, running: RunningPlatform
 ) -> None:
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     controlled(page)
     begin(page)
     controlled(page)
@@ -77,7 +77,7 @@ def test_without_a_connection_what_was_seen_is_shown_and_a_choice_waits(
 
 def test_signing_out_forgets_what_was_seen(context: BrowserContext, running: RunningPlatform) -> None:
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     controlled(page)
     page.goto(f"{running.address}/family")
     expect(page.get_by_role("heading", name="Your family")).to_be_visible()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.looks import shoot, watched
-from tests.browser.playing import STORY, begin, choose, enter, go_on, play_on, press
+from tests.browser.playing import STORY, begin, choose, enter, enter_anew, go_on, play_on, press
 from tests.processes import RunningPlatform
 
 pytestmark = pytest.mark.browser
@@ -20,7 +20,7 @@ def moves_so_far(page: Page) -> str:
 def test_a_story_is_played_to_two_different_endings(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
     said = watched(page)
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     first = play_on(page, ("Wake the owl", "nothing for a while", "lift", "click at a time", "last click"))
     go_on(page)
@@ -37,7 +37,7 @@ def test_a_story_is_played_to_two_different_endings(browser: Browser, running: R
 def test_two_children_and_a_guest_each_get_a_character_of_their_own(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
     said = watched(page)
-    enter(page, running.address)
+    enter_anew(page, running.address)
     choose(page)
     page.get_by_role("checkbox", name="Tomas").check()
     mira, tomas = page.get_by_role("group", name="Mira is …"), page.get_by_role("group", name="Tomas is …")
@@ -63,7 +63,7 @@ def test_without_javascript_a_wrong_choice_comes_back_with_what_is_wrong(
 ) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     choose(page)
     page.get_by_role("checkbox", name="Mira").uncheck()
     page.get_by_role("button", name="Begin the story").click()
@@ -106,7 +106,7 @@ def test_double_clicks_the_back_button_and_two_tabs_never_fork_a_game(
     # Without events no tab hears of the other one, as on a connection that lets no streams through.
     context.route("**/api/v1/sessions/*/events", lambda route: route.abort())
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     other = context.new_page()
     other.goto(page.url)
@@ -135,7 +135,7 @@ def test_a_lost_answer_is_asked_for_again_and_moves_once(
     page = browser.new_page()
     if not streams:
         page.route("**/api/v1/sessions/*/events", lambda route: route.abort())
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     arrived: list[int] = []
 
@@ -166,7 +166,7 @@ def test_a_lost_answer_is_asked_for_again_and_moves_once(
 
 def test_the_keys_choose_and_nothing_is_chosen_outside_the_scene(browser: Browser, running: RunningPlatform) -> None:
     page = browser.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     page.keyboard.press("1")
     expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
@@ -186,7 +186,7 @@ def test_a_scene_is_read_aloud_and_falls_silent_when_it_is_left(browser: Browser
         "window.heard = []; speechSynthesis.speak = (words) => heard.push(words.text);"
         "speechSynthesis.cancel = () => heard.push('(silence)');"
     )
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     page.locator(".choices button").first.click()
     expect(page.get_by_role("heading", name="A very polite robot")).to_be_visible()
@@ -206,7 +206,7 @@ def test_an_echo_that_comes_back_is_a_moment_of_its_own_and_is_announced(
     browser: Browser, running: RunningPlatform
 ) -> None:
     page = browser.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     play_on(page, ("Wake the owl",), until="The mouse with the necklace")
     moment = page.locator(".moment")
@@ -222,7 +222,7 @@ def test_an_echo_that_comes_back_is_a_moment_of_its_own_and_is_announced(
 def test_everything_works_without_javascript(browser: Browser, running: RunningPlatform) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     page.get_by_label("Find a story").fill("clockwork")
     page.get_by_role("button", name="Show").click()
     begin(page)
@@ -249,7 +249,7 @@ def test_a_second_device_follows_the_first_and_the_first_hears_no_echo_of_itself
 ) -> None:
     first = browser.new_context()
     page = first.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     second = browser.new_context(storage_state=first.storage_state())
     other = second.new_page()
@@ -275,7 +275,7 @@ def test_a_game_is_paused_goes_on_with_the_next_choice_and_is_given_up(
     browser: Browser, running: RunningPlatform
 ) -> None:
     page = browser.new_page()
-    enter(page, running.address)
+    enter_anew(page, running.address)
     begin(page)
     address = page.url
     page.get_by_text("Stop here").click()
