@@ -1,10 +1,12 @@
 """Looks at a page as people do: at two widths, light and dark, with axe and with a finger."""
 
+import base64
 import os
 from pathlib import Path
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import CDPSession, Page, expect
 
 HERE = Path(__file__).parent
 SHOTS = Path(os.environ.get("MYSTIRA_TEST_SCREENSHOTS", HERE / "screenshots"))
@@ -20,12 +22,16 @@ PAPER = (
 COLOURS = "([place, what]) => [...document.querySelectorAll(place)].map((one) => getComputedStyle(one)[what])"
 TOUCH_PX = 44
 
-RULES = """async () => {
-  const found = await axe.run(document, {
-    runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
-    rules: {"target-size": {enabled: true}},
-    resultTypes: ["violations"],
-  });
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+Rules = dict[str, Any]
+EVERY_RULE: Rules = {"runOnly": {"type": "tag", "values": LEVELS}, "rules": {"target-size": {"enabled": True}}}
+# Another scheme has other colours and is the same page otherwise, and axe takes its time.
+ABOUT_COLOURS: Rules = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+NO_RULES: Rules = {}
+Looked = tuple[Scheme, str, Rules]
+_connections: WeakKeyDictionary[Page, CDPSession] = WeakKeyDictionary()
+AXE_RUN = """async (rules) => {
+  const found = await axe.run(document, {...rules, resultTypes: ["violations"]});
   return found.violations.map((one) => ({rule: one.id, where: one.nodes.map((node) => node.target.join(" ") + ": " + node.failureSummary)}));
 }"""  # noqa: E501
 # Links inside running text may be as small as the text; whatever else is pressed needs room for a finger.
@@ -40,40 +46,58 @@ TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [.
   .filter((one) => one.getBoundingClientRect().right > innerWidth && !one.closest(".scroller"))
   .map((one) => `${one.outerHTML.slice(0, 90)} ends at ${Math.round(one.getBoundingClientRect().right)}`)
   .reverse().concat("the page")"""
+MEASURED = f"""async (least) => {{
+  await document.fonts.ready;
+  return [document.getAnimations().length, ({TOO_WIDE})(), ({SMALL})(least)];
+}}"""
 
 
 def shoot(page: Page, name: str) -> None:
     """Keep pictures of a page, and fail for what sticks out, is too small to touch, or shuts somebody out."""
-    # What axe looks at is the same at both widths, and it takes its time.
-    looked = [(scheme, kind, kind == "phone") for scheme in SCHEMES for kind in WIDTHS]
-    _look(page, name, looked)
+    first, second = SCHEMES
+    # What axe looks at is the same at both widths.
+    phone: list[Looked] = [(first, "phone", EVERY_RULE), (second, "phone", ABOUT_COLOURS)]
+    _look(page, name, [*phone, (first, "desk", NO_RULES), (second, "desk", NO_RULES)])
 
 
 def glance(page: Page, name: str, *, dark: bool) -> None:
     """Look at a page once at each width, the phone in one scheme and the desk in the other."""
     phone, desk = reversed(SCHEMES) if dark else SCHEMES
-    _look(page, name, [(phone, "phone", True), (desk, "desk", False)])
+    _look(page, name, [(phone, "phone", EVERY_RULE), (desk, "desk", NO_RULES)])
 
 
-def _look(page: Page, name: str, looked: list[tuple[Scheme, str, bool]]) -> None:
-    SHOTS.mkdir(parents=True, exist_ok=True)
+def _look(page: Page, name: str, looked: list[Looked]) -> None:
     # A click may have begun to load the next page; there is nothing to look at until it is there.
     page.wait_for_load_state("load")
     expect(page.locator("main")).to_be_visible()
-    for scheme, kind, thoroughly in looked:
+    shown = ""
+    for scheme, kind, rules in looked:
         width, height = WIDTHS[kind]
         # Without motion nothing is half transparent when its contrast is measured.
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        assert page.evaluate("document.getAnimations().length") == 0, "this moves although less motion was asked for"
-        page.set_viewport_size({"width": width, "height": height})
+        if kind != shown:
+            page.set_viewport_size({"width": width, "height": height})
+            shown = kind
         where = f"{name} ({kind}, {scheme})"
-        wide = page.evaluate(TOO_WIDE)
+        moving, wide, small = page.evaluate(MEASURED, TOUCH_PX)
+        assert moving == 0, f"{where} moves although less motion was asked for"
         assert wide == [], f"{where} is too wide: {wide}"
-        page.screenshot(path=SHOTS / f"{name}-{kind}-{scheme}.png", full_page=True)
-        found = violations(page) if thoroughly else []
+        keep(page, f"{name}-{kind}-{scheme}")
+        found = violations(page, rules) if rules else []
         assert found == [], f"{where}: {found}"
-        assert page.evaluate(SMALL, TOUCH_PX) == [], where
+        assert small == [], f"{where}: {small}"
     page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the whole page; asked for directly, for the way around takes twice as long."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    # A connection that ended would take the media and the scheme with it that the page is to be seen in.
+    if page not in _connections:
+        _connections[page] = page.context.new_cdp_session(page)
+    asked = {"format": "png", "captureBeyondViewport": True, "optimizeForSpeed": True}
+    picture = _connections[page].send("Page.captureScreenshot", asked)["data"]
+    (SHOTS / f"{name}.png").write_bytes(base64.b64decode(picture))
 
 
 def on_paper(page: Page, name: str) -> None:
@@ -81,7 +105,7 @@ def on_paper(page: Page, name: str) -> None:
     page.emulate_media(media="print", color_scheme="dark")
     # The width of A4 on its side, less its margins, in CSS pixels.
     page.set_viewport_size({"width": 1040, "height": 720})
-    page.screenshot(path=SHOTS / f"{name}-print.png", full_page=True)
+    keep(page, f"{name}-print")
     expect(page.get_by_role("navigation", name="Administration")).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is cut off on paper"
     for place, what, colours in PAPER:
@@ -90,11 +114,11 @@ def on_paper(page: Page, name: str) -> None:
     page.emulate_media(media="screen", color_scheme="light")
 
 
-def violations(page: Page) -> list[Any]:
+def violations(page: Page, rules: Rules = EVERY_RULE) -> list[Any]:
     """What axe finds against the rules of WCAG 2.2, levels A and AA."""
     if not page.evaluate("typeof axe === 'object'"):
         page.evaluate(AXE)
-    return page.evaluate(RULES)
+    return page.evaluate(AXE_RUN, rules)
 
 
 def watched(page: Page) -> list[str]:
