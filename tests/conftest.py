@@ -101,9 +101,11 @@ async def clean_postgres(postgres_dsn: str) -> AsyncIterator[str]:
             "SELECT schemaname, tablename FROM pg_tables WHERE schemaname IN ('public', 'polyglot') "
             "AND tablename <> 'alembic_version'"
         )
-        if tables:
-            names = ", ".join(f'"{schema}"."{table}"' for schema, table in tables)
-            await connection.execute(f"TRUNCATE {names}")
+        names = [f'"{schema}"."{table}"' for schema, table in tables]
+        # Emptying every table makes the files of each anew, which takes far longer than to see which few are not empty.
+        written = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM {name})" for name in names)
+        if names and (full := await connection.fetch(written)):
+            await connection.execute(f"TRUNCATE {', '.join(name for (name,) in full)}")
     finally:
         await connection.close()
     yield postgres_dsn

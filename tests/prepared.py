@@ -8,8 +8,10 @@ import asyncio
 import fcntl
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from mystira.content.commands import SAMPLE_CONTENT, import_media
@@ -21,6 +23,8 @@ from mystira.services.worker import settle
 from mystira.settings import read_settings
 
 ROOT = Path(__file__).parents[1]
+SEEDED = "seeded.sqlite"
+"""The documents as they are when the sample stories have just been brought, and no fact of that was carried on yet."""
 
 
 def prepared(shared: Path) -> Path:
@@ -53,6 +57,7 @@ async def _make(half: Path) -> None:
     settings = read_settings({"MYSTIRA_DATA": str(data), "MYSTIRA_DEMO": "0"})
     async with platform(settings, print) as opened:
         await seed(opened, SAMPLE_CONTENT, print)
+        _copy_documents(data / "documents.sqlite", half / SEEDED)
         await import_media(opened.works, opened.media, SAMPLE_CONTENT / "media", print)
         await settle(opened)
     (data / "secret").unlink()
@@ -66,6 +71,11 @@ async def set_apart(half: Path) -> None:
         # Tests kill processes, never the machine: what was written is there without waiting for the disk.
         settings_of_the_cluster.write("fsync = off\n")
     await remove(half / "data")
+
+
+def _copy_documents(kept: Path, copy: Path) -> None:
+    with closing(sqlite3.connect(kept)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A whole platform in this process, on stores of its own, with a client that speaks to it."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from mystira.run import SAMPLE_CONTENT, platform
 from mystira.services.app import make_player_app, seed
 from mystira.services.platform import Platform
 from mystira.settings import read_settings
+from tests.prepared import SEEDED
 from tests.processes import UNLIMITED
 
 
@@ -27,8 +29,11 @@ def client_of(app: Litestar, cookies: dict[str, str] | None = None) -> AsyncClie
 
 
 @pytest.fixture
-async def running(tmp_path: Path, clean_postgres: str) -> AsyncIterator[Running]:
-    stores = {"MYSTIRA_DATA": str(tmp_path / "data"), "MYSTIRA_RELATIONAL": clean_postgres}
+async def running(tmp_path: Path, whole: Path, clean_postgres: str) -> AsyncIterator[Running]:
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(whole / SEEDED, data / "documents.sqlite")
+    stores = {"MYSTIRA_DATA": str(data), "MYSTIRA_RELATIONAL": clean_postgres}
     settings = read_settings(stores | UNLIMITED)
     async with platform(settings, print) as opened:
         await seed(opened, SAMPLE_CONTENT, print)
