@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from tests.storms.schedules import Outcome, explain, named, run
 
-CHUNK = 25
+CHUNK = 10
 EXPLAINED_MAX = 3
 SEED_S_MAX = 60.0
 EXPLAIN_S_MAX = 600.0
@@ -117,7 +117,7 @@ def _begin() -> None:
 
 def run_chunk(schedule: str, seeds: range, arguments: tuple[Any, ...]) -> Chunk:
     called, failures, counts = named(schedule), list[Failure](), Counter[str]()
-    with _collecting_between():
+    with collecting_between():
         for seed in seeds:
             try:
                 with _at_most(SEED_S_MAX):
@@ -125,7 +125,7 @@ def run_chunk(schedule: str, seeds: range, arguments: tuple[Any, ...]) -> Chunk:
             except Stuck as stuck:
                 failures.append(Failure(seed, "Stuck", str(stuck)))
                 continue
-            counts += outcome.counts
+            counts.update(outcome.counts)
             if outcome.failure:
                 failures.append(Failure(seed, outcome.failure, outcome.message))
             # A world is full of cycles. Let go of at once, it leaves its memory, still warm, to the next one.
@@ -134,7 +134,7 @@ def run_chunk(schedule: str, seeds: range, arguments: tuple[Any, ...]) -> Chunk:
 
 
 @contextmanager
-def _collecting_between() -> Iterator[None]:
+def collecting_between() -> Iterator[None]:
     """Look for garbage only when told to: to look through a world that lives costs much and finds little."""
     collecting = gc.isenabled()
     gc.disable()

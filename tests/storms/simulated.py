@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mystira.polyglot.backfill import RUNNING
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import CONTROLS, Control, State
+from mystira.polyglot.control import CONTROLS, Change, Control, State
 from mystira.polyglot.journal import DeadLetter
 from mystira.polyglot.phases import Leader, Phase
 from mystira.polyglot.store import Conflict, OutcomeUnknown, Record, Throttled, Unavailable
@@ -30,7 +30,7 @@ WOKEN_BY_THE_FLIP = 0.4
 SLEEPERS_AT_A_CALL, SLEPT_THROUGH, NAP_S = 0.15, 0.25, 0.9
 # One schedule of so many is drowsy: in it hardly a roll call finds everybody awake.
 DROWSY, DROWSY_OF, SLEPT_IF_DROWSY = 3, 12, 0.9
-DOZES = 0.5
+DOZES, HIDDEN_S = 0.5, 0.6
 URGED = 0.5
 LAGS_IN_DRAIN, LAGS_AT_THE_FLIP, LAG_S = 0.15, 0.8, 1.5
 CONTROL_RATE = 0.03
@@ -237,6 +237,8 @@ class Network:
             await (a_turn() if drawn < AT_ONCE else world.loop.pause(drawn * 0.05))
         if (until := world.down_until["pg"]) and world.loop.time() < until:
             raise Unavailable("PostgreSQL is down")
+        if kind.name == "change" and world.an_outage_hides(*args[:3]):
+            await a_turn()
         if not world.fair and call.chance.strikes():
             fault = possible(world.drawn(kind.weather), kind.name)
             world.seen(fault, args[0] if args else None, f"pg.{kind.name}")
@@ -350,6 +352,7 @@ class Wires:
         self._lags_then = loop.chance("feed.flip", LAGS_AT_THE_FLIP).strikes
         self._urges = loop.chance("urge", URGED).strikes
         self._dozes = loop.chance("doze", DOZES).strikes
+        self._hides = loop.chance("hidden flip", DOZES).strikes
 
     def to_documents(self, name: str) -> Any:
         """Return a process's way to the documents."""
@@ -470,6 +473,20 @@ class Wires:
             self.freeze(caller(), 0.3, 0.7)
         elif verb == "committing" and left_s > 0 and self._dozes():
             self.freeze(caller(), left_s, 0.5)
+
+    def an_outage_hides(self, row: Control, _: Control, change: Change) -> bool:
+        """Let a flip that is on its way arrive when others had to give it up without PostgreSQL; tell whether it does.
+
+        Had its copy still drained, they would have opened it and written.
+        """
+        if self.fair or change.verb != FLIP or row.leader is not Leader.DOCUMENTS or row.deadline is None:
+            return False
+        left_s = (row.deadline - self._now()).total_seconds()
+        if left_s <= 0 or not is_drowsy(self.loop.seed) or not self._hides():
+            return False
+        self.freeze(caller(), left_s + HIDDEN_S / 2, HIDDEN_S / 2)
+        self.down_until["pg"] = self.loop.time() + left_s + HIDDEN_S
+        return True
 
     def _wake_sleepers(self) -> None:
         self._doze_off(self.relational.control_of.get("Counters"), "committing")

@@ -98,6 +98,6 @@ def refuse_gaps(chain: list[Certificate]) -> None:
 
 
 def _seal(certificate: Certificate) -> str:
-    said = msgspec.to_builtins(msgspec.structs.replace(certificate, seal=""))
+    said = msgspec.to_builtins(certificate)
     del said["seal"]
     return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()

@@ -61,7 +61,7 @@ class Term(NamedTuple):
     @property
     def leader(self) -> Leader:
         """Which store commits writes and serves reads."""
-        return self.control.leader
+        return self.control.phase.leader
 
 
 class Leadership:

@@ -118,7 +118,8 @@ class MemoryQueues:
 
     async def positions(self, name: str, stream: Stream) -> Sequence[RangePosition]:
         """Return where a stream stands in every range it has begun."""
-        return [position for at, position in sorted(self.position_of.items()) if at[:2] == (name, stream)]
+        mine = sorted(at for at in self.position_of if at[0] == name and at[1] is stream)
+        return [self.position_of[at] for at in mine]
 
     async def lease_range(
         self, name: str, stream: Stream, range_id: str, owner: str, now: datetime, lease_s: float
