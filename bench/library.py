@@ -1,4 +1,4 @@
-"""Lists over 100,000 stories beside bare SQL, and a sound in parts beside aiohttp's file server and the bare file."""
+"""Lists over 100,000 stories and media beside bare SQL; a sound in parts beside aiohttp's files and the bare file."""
 
 import asyncio
 import math
@@ -18,6 +18,7 @@ import apsw
 import yaml
 from httpx import ASGITransport, AsyncClient
 from tests.content.generated import story
+from tests.content.media.files import picture
 from tests.processes import RunningPlatform, free_port
 
 from bench.measuring import rates
@@ -33,7 +34,7 @@ from mystira.services.platform import Platform
 from mystira.settings import read_settings
 from mystira.web.lists import cursor_text
 
-STORIES = 100_000
+STORIES = MEDIA = 100_000
 PAGE = 24
 ROUNDS = 9
 PAGE_MS_MAX = 1_000.0
@@ -66,6 +67,25 @@ LISTS = {
     ),
 }
 """What is asked for, and the statement that finds the same stories."""
+
+MEDIUM = "iif(n % 1000 = 7, 'Quokka', 'Lantern')"
+ADDED = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', 1767225600 + n, 'unixepoch')"
+LIVING = "json_extract(body, '$.\"deletedAt\"') IS NULL AND NOT deleted"
+NEWEST = "ORDER BY json_extract(body, '$.\"addedAt\"') DESC, partition DESC, id DESC"
+BARE_MEDIA = f'SELECT body FROM "MediaAssets" WHERE {LIVING} {{}} {NEWEST} LIMIT {PAGE}'
+MIDDLE = "strftime('%Y-%m-%dT%H:%M:%S.000000Z', 1767225600 + 50000, 'unixepoch')"
+OLDER = f"AND (json_extract(body, '$.\"addedAt\"'), partition, id) < ({MIDDLE}, 'image', 'bench-050000.png')"
+TITLED = "AND instr(json_extract(body, '$.\"title\"'), 'Quokka')"
+LATE = cursor_text(("2026-01-01T13:53:20Z", "image", "bench-050000.png"))
+MEDIA_LISTS = {
+    "media, the first page": (f"/admin/api/media?limit={PAGE}", BARE_MEDIA.format("")),
+    "media, a page from the middle": (f"/admin/api/media?limit={PAGE}&after={LATE}", BARE_MEDIA.format(OLDER)),
+    "media, a word that one title in 1,000 has": (
+        f"/admin/api/media?limit={PAGE}&search=Quokka",
+        BARE_MEDIA.format(TITLED),
+    ),
+    "media, the page of the library with its pictures": ("/admin/content/media", BARE_MEDIA.format("")),
+}
 
 FILES = """
 import sys
@@ -117,7 +137,8 @@ async def _lists(folder: Path) -> list[Listed]:
         await _filled(opened, folder)
         bare = apsw.Connection(str(settings.data / "documents.sqlite"))
         async with _clients(opened) as client:
-            found = [await _listed(client, bare, name, *asked) for name, asked in LISTS.items()]
+            asked = {**LISTS, **MEDIA_LISTS}
+            found = [await _listed(client, bare, name, *one) for name, one in asked.items()]
         bare.close()
     await remove(settings.data)
     return found
@@ -156,8 +177,33 @@ async def _filled(opened: Platform, folder: Path) -> None:
             changes=f"'$.id', {version}, '$.scenarioId', {id}, '$.content.title', {TITLE}",
         )
     )
-    connection.execute("UPDATE _position SET last = ?", (last + 2 * STORIES,))
+    _fill_media(connection, await _one_picture(opened, folder), last + 2 * STORIES)
+    connection.execute("UPDATE _position SET last = ?", (last + 2 * STORIES + MEDIA,))
     connection.close()
+
+
+async def _one_picture(opened: Platform, folder: Path) -> str:
+    file = folder / "one.png"
+    file.write_bytes(picture())
+    taken = await take_one(opened.works, opened.media, Incoming(path=file, name=file.name, by="bench"))
+    assert taken.media_id, taken
+    return taken.media_id
+
+
+def _fill_media(connection: apsw.Connection, like: str, last: int) -> None:
+    id = "printf('bench-%06d.png', n)"
+    title = f"printf('%s %06d', {MEDIUM}, n)"
+    connection.execute(
+        COPIES.format(
+            count=MEDIA,
+            container="MediaAssets",
+            like=like,
+            partition="'image'",
+            id=id,
+            last=last,
+            changes=f"'$.id', {id}, '$.title', {title}, '$.addedAt', {ADDED}",
+        )
+    )
 
 
 @asynccontextmanager
@@ -177,7 +223,7 @@ async def _listed(client: AsyncClient, bare: apsw.Connection, name: str, path: s
         began = time.perf_counter()
         answer = await client.get(path)
         ours.append((time.perf_counter() - began) * 1_000)
-        assert answer.status_code == 200 and "Story" in answer.text, answer.text
+        assert answer.status_code == 200 and ("Story" in answer.text or "bench-" in answer.text), answer.text
         began = time.perf_counter()
         assert bare.execute(statement).fetchall()
         beside.append((time.perf_counter() - began) * 1_000)
@@ -257,9 +303,9 @@ def _read(file: Path) -> float:
 def library_table(kept: dict[str, Any]) -> str:
     """Return the measurements as people read them."""
     lines = [
-        f"The library with {STORIES:,} stories, on {kept['date']} ({kept['machine']}; the load before was",
-        f"{kept['load_before']:g}): pages as they are answered, beside the bare statement that finds the same stories.",
-        "Medians, in turns.",
+        f"The library with {STORIES:,} stories and {MEDIA:,} media, on {kept['date']} ({kept['machine']}, shared with",
+        f"others; the load before was {kept['load_before']:g}): pages as they are answered, beside the bare statement",
+        "that finds the same ones. Medians, in turns.",
         "",
         "| What | Ours, ms | Bare SQL, ms | Goal |",
         "|---|---:|---:|---:|",
