@@ -63,6 +63,21 @@ async def test_a_story_that_is_published_opens_its_cover_and_music_and_not_what_
     assert "/media/quay.png?instead=art/hero.svg" in (await desk.client.get("/")).text
 
 
+async def test_a_title_is_found_however_its_words_are_spelled(desk: Desk) -> None:
+    await desk.sign_in("ada")
+    await send(desk, ("a.png", picture()), ("b.png", picture(seed=2)))
+    said = {"title": "The Lamp of Quays"}
+    assert (await desk.client.put(f"{API}/a.png", json=said, headers={"If-Match": "*"})).status_code == 200
+    bundle = {"title": "Quiet Nights"}
+    made = await desk.client.put("/admin/api/bundles/odd", json=bundle, headers={"If-None-Match": "*"})
+    assert made.status_code == 201
+    for text, found in (("lamp quays", ["a.png"]), ("Lamp", ["a.png"]), ("moon", [])):
+        listed = (await desk.client.get(API, params={"search": text})).json()["media"]
+        assert [one["id"] for one in listed] == found, text
+    for text in ("quiet", "nights", "Quiet N", "quiet nights"):
+        assert len((await desk.client.get("/admin/api/bundles", params={"search": text})).json()["items"]) == 1, text
+
+
 async def test_what_a_story_shows_cannot_be_deleted(desk: Desk) -> None:
     await desk.sign_in("ada")
     await send(desk, ("quay.png", picture()))

@@ -7,6 +7,7 @@ from mystira.content.bundles.model import BundleState, ContentBundle
 from mystira.content.bundles.problems import BundleNotFound
 from mystira.content.bundles.storage import CONTENT_BUNDLES
 from mystira.content.scenarios.model.scenario import Scenario
+from mystira.content.vocabulary.model import spellings
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import EVERYTHING, Order, Where, all_of, any_of, contains, equal, one_of
 from mystira.polyglot.work import Found, Work
@@ -68,7 +69,7 @@ async def every(work: Work, wanted: BundlesWanted, span: Span = FIRST) -> tuple[
     parts: list[Where] = [equal("state", wanted.state)] if wanted.state else []
     if wanted.search.strip():
         text = wanted.search.strip()
-        parts.append(any_of(equal("id", text), contains("title", text)))
+        parts.append(any_of(equal("id", text), *(contains("title", one) for one in spellings(text))))
     found = await _page(work, all_of(*parts) if parts else EVERYTHING, span, ORDERS[wanted.order])
     return found.items, cursor_text(found.after)
 

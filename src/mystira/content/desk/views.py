@@ -11,7 +11,7 @@ from mystira.content.desk.model.uses import words_of
 from mystira.content.desk.ports import Use, Uses
 from mystira.content.desk.problems import NoSuchKind, NotThere
 from mystira.content.scenarios.model.scenario import Scenario, ScenarioVersion
-from mystira.content.vocabulary.model import WordKind, slug
+from mystira.content.vocabulary.model import WordKind, slug, spellings
 from mystira.polyglot.entity import E, Entity, Value
 from mystira.polyglot.query import EVERYTHING, Order, Scalar, Where, all_of, any_of, contains, equal
 from mystira.polyglot.work import Found, Work
@@ -220,7 +220,7 @@ def _where(kind: Kind, wanted: Wanted) -> Where:
     if text:
         # Ids are slugs, so a search in them takes no notice of case or accents.
         found = [contains("id", slug(text))] if slug(text) else []
-        parts.append(any_of(*found, *([contains("name", text)] if kind.has_name else [])))
+        parts.append(any_of(*found, *(contains("name", one) for one in spellings(text) if kind.has_name)))
     return all_of(*parts)
 
 

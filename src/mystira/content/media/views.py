@@ -16,6 +16,7 @@ from mystira.content.media.model.metadata import (
     MediaMetadataFile,
     MetadataFile,
 )
+from mystira.content.vocabulary.model import spellings
 from mystira.polyglot.keyed import keyed_hash
 from mystira.polyglot.query import Order, Where, all_of, any_of, contains, equal, is_null, negate, one_of
 from mystira.polyglot.work import Found, Work
@@ -135,7 +136,8 @@ def _chosen(wanted: Wanted) -> Where:
     if wanted.home:
         parts.append(equal("home", wanted.home))
     for word in wanted.search.split():
-        parts.append(any_of(contains("id", word.lower()), contains("title", word), contains("tags", word)))
+        titled = (contains("title", one) for one in spellings(word))
+        parts.append(any_of(contains("id", word.lower()), *titled, contains("tags", word)))
     return all_of(*parts)
 
 

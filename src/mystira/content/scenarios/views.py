@@ -16,7 +16,7 @@ from mystira.content.scenarios.model.scenario import (
 )
 from mystira.content.scenarios.problems import VersionNotFound
 from mystira.content.scenarios.storage import SCENARIOS
-from mystira.content.vocabulary.model import slug
+from mystira.content.vocabulary.model import slug, spellings
 from mystira.polyglot.entity import Value
 from mystira.polyglot.query import EVERYTHING, Order, Where, all_of, any_of, equal, prefix
 from mystira.polyglot.work import Work
@@ -162,7 +162,6 @@ def _where(wanted: Wanted) -> Where:
         parts.append(equal("revision", "draft" if wanted.state == "changed" else "in_review"))
     text = wanted.search.strip()
     if text:
-        spellings = dict.fromkeys((text, text[:1].upper() + text[1:], text.title(), text.lower()))
         ids = (prefix("id", slug(text)),) if slug(text) else ()
-        parts.append(any_of(*(prefix("title", one) for one in spellings), *ids))
+        parts.append(any_of(*(prefix("title", one) for one in spellings(text)), *ids))
     return all_of(*parts) if parts else EVERYTHING

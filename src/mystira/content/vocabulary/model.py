@@ -78,6 +78,11 @@ class Vocabulary:
         return self._found.get(kind, {}).get(slug(text))
 
 
+def spellings(text: str) -> tuple[str, ...]:
+    """Return how a word that somebody looks for may be spelled: both stores compare letter by letter."""
+    return tuple(dict.fromkeys((text, text[:1].upper() + text[1:], text.title(), text.lower())))
+
+
 def slug(name: str) -> str:
     """Return the stable id for a name: `Empathy & Perspective-Taking` is `empathy-perspective-taking`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

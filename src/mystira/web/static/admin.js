@@ -16,6 +16,11 @@
     setTimeout(() => { delete form.dataset.sent; }, 4000);
   });
 
+  // On a phone the places are a line to scroll: it begins where one is.
+  const here = document.querySelector(".places [aria-current]");
+  const places = here?.closest(".places");
+  if (places) places.scrollLeft = here.offsetLeft - (places.clientWidth - here.offsetWidth) / 2;
+
   // A chosen file is read into the field that is sent; without scripts its text can be pasted there.
   document.addEventListener("change", async (event) => {
     const input = event.target;
