@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.administering import add_admin, sign_in, start
-from tests.browser.looks import shoot
+from tests.browser.looks import glance, shoot
 
 pytestmark = pytest.mark.browser
 
@@ -57,5 +57,28 @@ def test_pages_without_content_and_pages_that_cannot_be_shown_say_what_to_do(bro
             expect(page.locator("main").get_by_role("link").first).to_be_visible()
             if name in ("story-gone", "story-version-gone", "step-unknown"):
                 shoot(page, name)
+        look_at_long_words_and_long_lists(page, running.address)
     finally:
         assert running.stop() == 0, running.output
+
+
+def look_at_long_words_and_long_lists(page: Page, address: str) -> None:
+    """A word without a space breaks on a phone, and an id does not make its row as high as the screen."""
+    word = "w" * 90
+    start = {"id": "start", "title": word, "type": "narrative", "description": word, "next_scene": "end"}
+    lost = {"id": f"lost_{word}", "title": "Lost", "type": "special", "description": word}
+    scenes = [start, {"id": "end", "title": "The end", "type": "special", "description": "It ends."}, lost]
+    document = {"title": f"A {word}", "description": word, "core_axes": ["courage"], "scenes": scenes}
+    made = page.request.put(
+        f"{address}/admin/api/scenarios/long", data={"document": document}, headers={"If-None-Match": "*"}
+    )
+    assert made.status == 201, made.text()
+    for at in ("scenarios/long?scene=start", "scenarios/long/text", "scenarios/long/steps/submit", "validation"):
+        page.goto(f"{address}{CONTENT}/{at}")
+        glance(page, f"long-{at.split('/')[-1].partition('?')[0]}", dark=False)
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{address}{CONTENT}/badges")
+    places = page.get_by_role("navigation", name="Administration")
+    expect(places.get_by_role("link", name="Content")).to_be_in_viewport(ratio=1)
+    heights = page.evaluate("[...document.querySelectorAll('#definitions tr')].map((one) => one.offsetHeight)")
+    assert len(heights) > 20 and max(heights) < 240, max(heights)
