@@ -157,6 +157,18 @@ async def test_two_errors_of_the_same_kind_do_not_cancel(relational: RelationalS
     assert [found.key for found in sorted(await differences(relational))] == [A, B]
 
 
+async def test_one_page_may_show_many_keys_of_one_leaf(relational: RelationalStore) -> None:
+    await begin(relational, DUAL)
+    by_leaf: dict[int, list[Record]] = {}
+    for number in range(2_000):
+        record = brief(1, id=f"id{number}")
+        by_leaf.setdefault(leaf_of(record.key), []).append(record)
+    beside = max(by_leaf.values(), key=len)
+    assert len(beside) > 1
+    await show(relational, *(noted(record, 1) for record in beside))
+    assert (await root(relational, Side.DOCUMENT)).number == len(beside)
+
+
 async def test_what_comes_later_in_the_feed_wins_whoever_commits_first(relational: RelationalStore) -> None:
     new, old = noted(brief(2, "new"), 7), noted(brief(1, "old"), 5)
     await show(relational, new)

@@ -243,7 +243,7 @@ class PostgresDigests:
 
 def _columns(items: Sequence[Noted]) -> tuple[list[Any], ...]:
     # In the order of the table's key: after a split two workers may have the same ones.
-    ordered = sorted((leaf_of(item.key), item) for item in items)
+    ordered = sorted(((leaf_of(item.key), item) for item in items), key=lambda one: (one[0], one[1].key))
     values = [(leaf, *one.key, one.stamp.packed, one.digest, one.position) for leaf, one in ordered]
     return tuple(map(list, zip(*values, strict=True)))
 
