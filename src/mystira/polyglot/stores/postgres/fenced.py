@@ -17,6 +17,7 @@ class Allowed(IntEnum):
     WITH_DOCUMENTS = 2
 
 
+# What S608 warns of cannot happen: names in these statements come from declarations, and all values are parameters.
 class Fenced:
     """The statements of one table, written once. They change nothing unless the control row is OPEN at `n`.
 
@@ -69,8 +70,8 @@ class Fenced:
         told = f"told AS ({telling(used + 4, is_one=events == 1)}), " if events else ""
         noted = f"noted AS ({self._note(name)}), " if is_unwatched else ""
         replace = self._replace_unwatched() if is_unwatched else self._replace()
-        # The names come from declarations, the values are parameters. A claim on the task stays: the relay that has
-        # it will find the newer stamp when it confirms, and lets the task go on.
+        # A claim on the task stays: the relay that has it will find the newer stamp when it confirms, and lets the task
+        # go on.
         return (
             f"WITH fence AS MATERIALIZED (SELECT polyglot.fence({name}::text, {n}::bigint) AS allowed), "  # noqa: S608
             f"changed AS ({self._create() if is_new else replace}), {told}{noted}"
