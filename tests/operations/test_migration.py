@@ -1,12 +1,14 @@
 """The Migration pages: where every collection stands, and what may be asked for there."""
 
 import asyncio
+import re
 
 import msgspec
 import pytest
 
 from mystira.accounts.actions import complete_account
 from mystira.operations.migration.jobs import keep_lags
+from mystira.operations.migration.model import EVERY
 from mystira.operations.migration.views import Gatekeeper, last_hour, status_of
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.sampling import Sampler
@@ -54,7 +56,10 @@ async def test_the_last_hour_is_drawn_from_what_the_gauges_have_read_and_costs_n
     assert dict(desk.platform.documents.charged) == spent
     history = await last_hour(desk.platform.works.open(), "Accounts")
     assert [point.changes for point in history.points] == [sampler.readings["Accounts"].changes], "kept once"
-    assert "Changes that wait" in (await desk.client.get("/admin/migration/Accounts")).text
+    shown = (await desk.client.get("/admin/migration/Accounts")).text
+    assert "Changes that wait" in shown
+    (end, _) = re.findall(r"&#34;to&#34;:(\d+)", shown)
+    assert int(end) % EVERY.total_seconds() == 0, "a page that is live is sent anew when something has changed"
 
 
 async def test_gates_are_looked_at_once_for_all_who_watch_and_no_page_waits_for_them(desk: Desk) -> None:

@@ -1,12 +1,25 @@
-"""Small charts, drawn here as SVG: no script, readable in print and in the dark, with their numbers in words."""
+"""Charts: what was measured in words, as numbers that `static/charts.js` draws, and as a table.
 
-from collections.abc import Sequence
+Words and table need no script, so they are there on paper and for whoever sees no drawing, too. The head of a page
+with charts includes `_charts.html`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from math import ceil, floor
+from typing import Any, NamedTuple
 
-from markupsafe import Markup, escape
+import msgspec
+from markupsafe import Markup
 
-WIDTH, HEIGHT, ROOM = 320, 88, 14
+ROWS_MAX = 24
+
+FIGURE = Markup(
+    '<figure class="chart"><figcaption>{words}</figcaption><div class="plot" id="{id}" data-chart="{numbers}"></div>'
+    '<details id="{id}-numbers"><summary>Numbers<span class="hidden"> of {name}</span></summary>'
+    "<table>{note}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></details></figure>"
+)
 
 
 class Point(NamedTuple):
@@ -16,98 +29,103 @@ class Point(NamedTuple):
     value: float
 
 
-def line_chart(name: str, points: Sequence[Point], *, since: datetime, until: datetime, unit: str = "") -> Markup:
-    """Return a line over time. `name` says what it shows; without points it says so."""
-    shown = [point for point in points if since <= point.at <= until]
+class Bar(NamedTuple):
+    """What lies from `least` up to, without it, `below`, as a share of the whole."""
+
+    least: float
+    below: float
+    share: float
+
+
+def line_chart(name: str, points: Iterable[Point], *, since: datetime, until: datetime, unit: str = "") -> Markup:
+    """Return a line over time. `name` says what it shows, once on a page; without points it says so."""
+    shown = sorted(point for point in points if since <= point.at <= until)
     if not shown:
-        return Markup('<p class="soft">{}</p>').format(f"{name}: nothing was measured yet.")
-    top = max(point.value for point in shown)
-    span = max((until - since).total_seconds(), 1.0)
-    places = [
-        (
-            round((point.at - since).total_seconds() / span * WIDTH, 1),
-            # A line along the very edge would be cut in half, and one of noughts alone not be seen.
-            round(HEIGHT - 1 - (point.value / top if top else 0) * (HEIGHT - ROOM), 1),
-        )
-        for point in shown
-    ]
-    line = " ".join(f"{x},{y}" for x, y in places)
-    area = f"{places[0][0]},{HEIGHT} {line} {places[-1][0]},{HEIGHT}"
-    highest = max(shown, key=lambda point: point.value)
-    words = f"{name}: now {number(shown[-1].value)}{unit}, at most {number(top)}{unit} at {highest.at:%H:%M} UTC"
-    return Markup(
-        '<figure class="chart"><svg viewBox="0 0 {w} {h}" role="img" aria-label="{words}" preserveAspectRatio="none">'
-        '<polygon class="area" points="{area}"/><polyline class="line" points="{line}"/></svg>'
-        "<figcaption>{words}</figcaption></figure>"
-    ).format(w=WIDTH, h=HEIGHT, words=escape(words), area=area, line=line)
-
-
-class Mark(NamedTuple):
-    """One value on a scale, and what it is called; `look` is the name of its colour."""
-
-    value: float
-    name: str
-    look: str = ""
-
-
-def scale_chart(name: str, rows: Sequence[tuple[str, Sequence[Mark]]]) -> Markup:
-    """Return a line for each row with its marks, all on one scale from nothing to the highest of all."""
-    top = max((mark.value for _, marks in rows for mark in marks), default=0.0)
-    if not top:
-        return Markup('<p class="soft">{}</p>').format(f"{name}: there is nothing yet.")
-    lines = Markup("").join(_scale(row, marks, top) for row, marks in rows)
-    caption = f"{name}: from 0 to {number(top)}."
-    return Markup('<figure class="scales"><figcaption>{}</figcaption><dl>{}</dl></figure>').format(caption, lines)
-
-
-def _scale(name: str, marks: Sequence[Mark], top: float) -> Markup:
-    words = ", ".join(f"{mark.name} {mark.value:g}" for mark in marks)
-    ticks = Markup("").join(
-        Markup('<line class="mark {}" x1="{x}" y1="2" x2="{x}" y2="18"/>').format(
-            mark.look, x=round(WIDTH * (0.01 + 0.98 * mark.value / top), 1)
-        )
-        for mark in marks
+        return _nothing(f"{name}: nothing was measured yet.")
+    written = "%H:%M:%S" if since.date() == until.date() else "%Y-%m-%d %H:%M:%S"
+    last, highest = shown[-1], max(shown, key=lambda point: point.value)
+    words = (
+        f"{name}: last {number(last.value)}{unit} at {last.at:{written}}, "
+        f"at most {number(highest.value)}{unit} at {highest.at:{written}} UTC"
     )
-    drawn = Markup(
-        '<svg viewBox="0 0 {w} 20" role="img" aria-label="{words}" preserveAspectRatio="none">'
-        '<line class="axis" x1="0" y1="10" x2="{w}" y2="10"/>{ticks}</svg>'
-    ).format(w=WIDTH, words=f"{name}: {words}", ticks=ticks)
-    said = Markup(" ").join(
-        Markup('<span class="tier {}">{} {}</span>').format(mark.look, mark.name, f"{mark.value:g}") for mark in marks
-    )
-    return Markup("<dt>{}</dt><dd>{}<p>{}</p></dd>").format(name, drawn, said)
+    numbers = {
+        "kind": "line",
+        "from": floor(since.timestamp()),
+        "to": ceil(until.timestamp()),
+        "x": [floor(point.at.timestamp()) for point in shown],
+        "y": [_rounded(point.value) for point in shown],
+    }
+    few, note = thinned(shown)
+    rows = [(f"{point.at:{written}}", number(point.value) + unit) for point in few]
+    return _figure(name, unit, words, numbers, ("When (UTC)", name), rows, note)
 
 
-def bar_chart(name: str, bars: Sequence[tuple[float, float, float]], marks: Sequence[Mark] = ()) -> Markup:
-    """Return a distribution: bars (from, to, share of the whole), and marks at values that matter."""
+def bar_chart(name: str, bars: Sequence[Bar], marks: Sequence[tuple[float, str]] = ()) -> Markup:
+    """Return a distribution in bars of one width, with marks at values that matter."""
     if not bars:
-        return Markup('<p class="soft">{}</p>').format(f"{name}: there is nothing to show.")
-    low = min([bars[0][0], *(mark.value for mark in marks)])
-    high = max([bars[-1][1], *(mark.value for mark in marks)])
-    span, top = (high - low) or 1.0, max(share for _, _, share in bars) or 1.0
-    drawn = [
-        Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}"/>').format(
-            round((left - low) / span * WIDTH, 1),
-            round(HEIGHT - share / top * (HEIGHT - ROOM), 1),
-            max(0.5, round((right - left) / span * WIDTH - 0.5, 1)),
-            round(share / top * (HEIGHT - ROOM), 1),
-        )
-        for left, right, share in bars
+        return _nothing(f"{name}: there is nothing to show.")
+    most = max(bars, key=lambda bar: bar.share)
+    words = [
+        f"{name}: from {bars[0].least:g} to {bars[-1].below:g}",
+        f"most often from {most.least:g} to {most.below:g} ({number(most.share * 100)} %)",
+        *(f"{mark} at {at:g}" for at, mark in marks),
     ]
-    lines = [
-        Markup('<line class="mark" x1="{0}" x2="{0}" y1="0" y2="{1}"><title>{2}</title></line>').format(
-            round((mark.value - low) / span * WIDTH, 1), HEIGHT, mark.name
-        )
-        for mark in marks
-    ]
-    marked = "; ".join(mark.name for mark in marks)
-    words = f"{name}: from {low:g} to {high:g}{'; ' + marked if marked else ''}"
-    return Markup(
-        '<figure class="chart"><svg viewBox="0 0 {w} {h}" role="img" aria-label="{words}" preserveAspectRatio="none">'
-        "{bars}</svg><figcaption>{words}</figcaption></figure>"
-    ).format(w=WIDTH, h=HEIGHT, words=words, bars=Markup("").join([*drawn, *lines]))
+    numbers = {
+        "kind": "bars",
+        "from": min([bars[0].least, *(at for at, _ in marks)]),
+        "to": max([bars[-1].below, *(at for at, _ in marks)]),
+        "width": bars[0].below - bars[0].least,
+        "x": [bar.least for bar in bars],
+        "y": [_rounded(bar.share * 100) for bar in bars],
+        "marks": marks,
+    }
+    rows = [(f"{bar.least:g} to {bar.below:g}", f"{number(bar.share * 100)} %") for bar in bars if bar.share]
+    note = "Where there is nothing is left out." if len(rows) < len(bars) else ""
+    return _figure(name, " %", ", ".join(words), numbers, ("From, up to", "Share"), rows, note)
+
+
+def thinned(points: Sequence[Point]) -> tuple[Sequence[Point], str]:
+    """Return few enough points to be read, and how they were chosen where some are left out."""
+    each = -(-len(points) // ROWS_MAX)
+    if each == 1:
+        return points, ""
+    stretches = (points[at : at + each] for at in range(0, len(points), each))
+    highest = [max(stretch, key=lambda point: point.value) for stretch in stretches]
+    last = points[-1:] if highest[-1] != points[-1] else ()
+    return [*highest, *last], f"The highest of every {each} values, and the last of all {len(points):,}."
 
 
 def number(value: float) -> str:
-    """Return a number as people read it: few digits, thousands apart."""
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+    """Return a number as people read it, thousands apart; `static/charts.js` writes the same ones alike."""
+    return f"{_rounded(value):,}"
+
+
+def _rounded(value: float) -> float:
+    digits = sum(abs(value) < most for most in (1, 10, 100))
+    rounded = round(value, digits)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _figure(
+    name: str,
+    unit: str,
+    words: str,
+    numbers: dict[str, Any],
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    note: str,
+) -> Markup:
+    cell = Markup("<td>{}</td>").format
+    return FIGURE.format(
+        id="chart-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
+        name=name,
+        words=words,
+        numbers=msgspec.json.encode({"name": name, "unit": unit, **numbers}).decode(),
+        note=Markup("<caption>{}</caption>").format(note) if note else "",
+        head=Markup("").join(Markup('<th scope="col">{}</th>').format(one) for one in head),
+        rows=Markup("").join(Markup("<tr>{}</tr>").format(Markup("").join(map(cell, row))) for row in rows),
+    )
+
+
+def _nothing(words: str) -> Markup:
+    return Markup('<p class="soft">{}</p>').format(words)

@@ -24,9 +24,9 @@ from mystira.textfiles.nodes import Node
 from mystira.textfiles.reading import Refused, read
 from mystira.web.access import ADMIN, allow, staff
 from mystira.web.bodies import Body, read_form
-from mystira.web.charts import Mark, scale_chart
 from mystira.web.lists import cursor_in, cursor_text, span_asked
 from mystira.web.pages import page
+from mystira.web.rulers import Mark, ruler
 from mystira.web.versions import Stale, version_in
 
 DESK = f"{ADMIN}/content"
@@ -252,7 +252,7 @@ async def _charts(request: Asking, kind: Kind) -> list[Any]:
         mine = [badge for badge in badges if badge.age_group == group]
         if mine and chosen in ("", group):
             rows = [(axes.get(axis, axis), _marks(mine, axis)) for axis in sorted({badge.axis for badge in mine})]
-            charts.append(scale_chart(f"{name} ({group})", rows))
+            charts.append(ruler(f"{name} ({group})", rows))
     return charts
 
 

@@ -1,6 +1,6 @@
 """The Migration pages: the board, one collection, and the confirmation of a verb with its plan."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from litestar import Request, Response, get
@@ -9,6 +9,7 @@ from litestar.response import Stream
 
 from mystira.operations.actions.verbs import VERBS, fields_of, verb_named
 from mystira.operations.migration import views
+from mystira.operations.migration.model import EVERY
 from mystira.operations.problems import CollectionUnknown
 from mystira.operations.views import commands, under_way
 from mystira.polyglot import backfill
@@ -85,7 +86,8 @@ async def _collection(request: Request[Any, Any, Any], name: str) -> dict[str, A
     work = cast(Works, request.app.state.works).open()
     found = await views.status_of(r, _keeper(request), of)
     points = (await views.last_hour(work, name)).points
-    since = work.now - timedelta(hours=1)
+    until = _next_sample(work.now)
+    since = until - timedelta(hours=1)
     waiting = [Point(one.at, one.changes) for one in points]
     seconds = [Point(one.at, one.seconds) for one in points]
     return {
@@ -94,13 +96,18 @@ async def _collection(request: Request[Any, Any, Any], name: str) -> dict[str, A
         "verbs": [(verb, VERBS[verb]) for verb in found.verbs],
         "charts": [
             line_chart(
-                "Changes that wait (at most 100 of each range are counted)", waiting, since=since, until=work.now
+                "Changes that wait (at most 100 of each range are counted)", waiting, since=since, until=until
             ),
-            line_chart("Seconds behind", seconds, since=since, until=work.now, unit=" s"),
+            line_chart("Seconds behind", seconds, since=since, until=until, unit=" s"),
         ],
         "history": await r.journal.history(name, HISTORY_SHOWN),
         "commands": (await commands(work, collection=name, limit=5)).items,
     }
+
+
+def _next_sample(now: datetime) -> datetime:
+    """Return when a sample may come next: a last hour that ended now would be sent anew at every look."""
+    return datetime.fromtimestamp(-(-now.timestamp() // EVERY.total_seconds()) * EVERY.total_seconds(), UTC)
 
 
 def _named(request: Request[Any, Any, Any], name: str) -> Collection[Any]:

@@ -70,7 +70,7 @@ def _trend(runs: Sequence[Report]) -> Markup | None:
     points = [Point(run.finished_at, run.differences) for run in reversed(runs) if run.finished_at is not None]
     if len(points) < 2:
         return None
-    return line_chart("Keys that differ", points, since=points[0].at, until=points[-1].at)
+    return line_chart("Keys that differ", points, since=min(points).at, until=max(points).at)
 
 
 HANDLERS = (overview_page, runs_page, report_page, plan_page)

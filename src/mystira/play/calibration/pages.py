@@ -11,7 +11,7 @@ from mystira.play.calibration.views import AxisShown
 from mystira.polyglot.problem import Problem
 from mystira.polyglot.work import Works
 from mystira.web.access import ADMIN, allow
-from mystira.web.charts import Mark, bar_chart
+from mystira.web.charts import Bar, bar_chart
 from mystira.web.pages import page
 
 
@@ -46,8 +46,8 @@ async def _age_group_of(work: Any, story: str) -> str | None:
 
 
 def _chart(axis: AxisShown) -> Any:
-    bars = [(one.least / 1000, one.below / 1000, one.share) for one in axis.bars]
-    marks = [Mark(one.threshold / 1000, f"{one.tier} at {one.threshold / 1000:g}") for one in axis.badges]
+    bars = [Bar(one.least / 1000, one.below / 1000, one.share) for one in axis.bars]
+    marks = [(one.threshold / 1000, one.tier) for one in axis.badges]
     return bar_chart(axis.name, bars, marks)
 
 

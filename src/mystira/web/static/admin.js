@@ -33,6 +33,7 @@
     const at = [...place.querySelectorAll(".scroller[id]")].map((one) => [one.id, one.scrollLeft, one.scrollTop]);
     const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
     place.innerHTML = html;
+    place.dispatchEvent(new Event("replaced", { bubbles: true }));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     for (const [id, left, top] of at) document.getElementById(id)?.scrollTo(left, top);
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
