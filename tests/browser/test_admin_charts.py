@@ -22,6 +22,7 @@ TREND = "/admin/reconciliation/collections/Accounts"
 CALIBRATION = "/admin/content/calibration?story=the-moss-bridge&story=the-clockwork-orchard&age_group=6-9"
 PAGES = {"lag": LAG, "trend": TREND, "calibration": CALIBRATION}
 LINE = {"light": "#5b2a86", "dark": "#c9a2f2"}
+MARKS = "#2b2140"
 SECONDS = "#chart-seconds-behind"
 RISEN = [0.4 + 14 * exp(-(((at - 70) / 6) ** 2)) for at in range(117)]
 # Set before a page loads: what the policy forbids, and how many sizes are watched just now.
@@ -75,6 +76,9 @@ def test_every_chart_is_drawn_in_both_schemes_at_both_widths_and_light_on_paper(
                 expect_painted(plot, LINE[scheme], LINE[other])
                 assert plot.locator("canvas").evaluate("one => one.clientWidth === one.closest('.stage').clientWidth")
     shoot(page, f"chart-{name}")
+    if name == "calibration":
+        for plot in plots:
+            expect_painted(plot, MARKS, LINE["dark"])
     page.emulate_media(media="print", color_scheme="dark")
     for plot in plots:
         expect_painted(plot, LINE["light"], LINE["dark"])
@@ -197,6 +201,9 @@ def test_what_comes_meanwhile_is_drawn_and_nobody_loses_their_place(
     expect(page.locator("#chart-seconds-behind-numbers")).to_have_attribute("open", "")
     page.keyboard.press("End")
     expect(told).to_contain_text("90 s at ")
+    point_at(page, plot, 0.999)
+    plant_lags(data, "Accounts", [*an_hour(RISEN, ends=now - timedelta(minutes=2)), *an_hour([70.0], ends=now)])
+    expect(told).to_contain_text("70 s at ")
     assert page.evaluate("window.observed") == 2
     plant_lags(data, "Accounts", [])
     expect(page.get_by_text("Seconds behind: nothing was measured yet.")).to_be_visible()
@@ -224,6 +231,15 @@ def test_one_value_noughts_and_thousands_are_drawn(
     page.keyboard.press("End")
     expect(page.locator(f"{SECONDS} output")).to_contain_text(f"{last} at ")
     shoot(page, f"chart-of-{len(values)}")
+
+
+def test_a_chart_that_htmx_brings_is_drawn_and_the_one_it_takes_away_is_let_go(
+    page: Page, desk: RunningPlatform
+) -> None:
+    page.goto(f"{desk.address}{TREND}")
+    page.evaluate("address => htmx.ajax('GET', address, {target: 'main', select: 'main > *'})", LAG)
+    expect_painted(page.locator(SECONDS), LINE["light"], LINE["dark"])
+    assert page.evaluate("window.observed") == page.locator(".plot").count() == 2
 
 
 def test_without_a_script_the_numbers_are_there_and_no_room_is_kept(
@@ -260,6 +276,12 @@ def tab_to(page: Page, plot: Locator) -> None:
             assert plot.evaluate("one => getComputedStyle(one).outlineStyle") != "none"
             return
     raise AssertionError("Tab never comes to the chart")
+
+
+def point_at(page: Page, plot: Locator, across: float) -> None:
+    box = plot.locator(".u-over").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * across, box["y"] + box["height"] / 2)
 
 
 def says(row: list[str]) -> str:

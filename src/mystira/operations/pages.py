@@ -5,7 +5,8 @@ How a page is added to the administration (docs/admin.md shows one whole):
 1. Write the handlers in the room they belong to: `pages.py`, `@get(f"{ADMIN}/things", opt=allow("viewer", page=True))`.
    The first word of `allow` is the least role that gets in; "operator" where something is changed.
 2. Answer with `page(request, "room/things.html", ...)`. The template extends "admin.html" and fills its blocks `title`
-   and `body`; its macros are in "admin_parts.html" (chips, bars, tables that scroll inside themselves, charts).
+   and `body`; its macros are in "admin_parts.html" (chips, bars, tables that scroll inside themselves). Charts come
+   from `web/charts.py`, and need "_charts.html" in the block `head`.
 3. Put the handlers and the entry of the navigation into `services/admin.py`, and the room's name into its `rooms`.
 4. What changes something is a verb in `actions/verbs.py`, asked for by POST /admin/commands (a form with `verb`,
    `collection`, `why`, `arg.NAME`), so that it is audited and a worker does it. Show it with `macros.ask`.
