@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from math import exp
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -23,6 +22,7 @@ CALIBRATION = "/admin/content/calibration?story=the-moss-bridge&story=the-clockw
 PAGES = {"lag": LAG, "trend": TREND, "calibration": CALIBRATION}
 LINE = {"light": "#5b2a86", "dark": "#c9a2f2"}
 MARKS = "#2b2140"
+MINUTE = timedelta(minutes=1)
 SECONDS = "#chart-seconds-behind"
 RISEN = [0.4 + 14 * exp(-(((at - 70) / 6) ** 2)) for at in range(117)]
 # Set before a page loads: what the policy forbids, and how many sizes are watched just now.
@@ -80,6 +80,7 @@ def test_every_chart_is_drawn_in_both_schemes_at_both_widths_and_light_on_paper(
         for plot in plots:
             expect_painted(plot, MARKS, LINE["dark"])
     page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator(".on-paper")).to_have_count(len(plots))
     for plot in plots:
         expect_painted(plot, LINE["light"], LINE["dark"])
         assert plot.evaluate("one => getComputedStyle(one.querySelector('output')).display") == "none"
@@ -125,7 +126,8 @@ def test_whoever_has_only_a_keyboard_reads_every_value_of_the_table(page: Page, 
     page.keyboard.press("+")
     assert " to " in str(told.text_content()) and rows[0][0] not in str(told.text_content())
     page.keyboard.press("Home")
-    assert told.text_content() == says(rows[0]), "what is out of sight is brought back"
+    assert told.text_content() == says(rows[0])
+    assert is_inside(plot.locator(".u-cursor-pt"), plot.locator(".u-over")), "what was out of sight is seen again"
     page.keyboard.press("0")
     assert str(told.text_content()).startswith(f"{rows[0][0]} to ")
     assert violations(page) == []
@@ -188,22 +190,29 @@ def test_what_comes_meanwhile_is_drawn_and_nobody_loses_their_place(
     page.locator("#chart-seconds-behind-numbers summary").click()
     tab_to(page, plot)
     page.keyboard.press("Home")
-    page.keyboard.press("PageDown")
-    read = told.text_content()
+    for _ in range(4):
+        page.keyboard.press("PageDown")
+    read = moment_of(told)
     before = plot.locator("canvas").evaluate("one => one.toDataURL()")
     now = datetime.now(UTC)
-    plant_lags(data, "Accounts", [*an_hour(RISEN, ends=now - timedelta(minutes=2)), *an_hour([90.0], ends=now)])
+    first = an_hour(RISEN, ends=now - timedelta(minutes=2))[20:]
+    plant_lags(data, "Accounts", [*first, *an_hour([90.0], ends=now)])
     expect(page.locator("figcaption", has_text="Seconds behind: last 90 s")).to_be_visible()
     expect(plot).to_be_focused()
     assert plot.locator("canvas").get_attribute("data-mine") == "1", "it is the same drawing, so nothing flickers"
     assert plot.locator("canvas").evaluate("one => one.toDataURL()") != before
-    assert near(told.text_content()) == near(read)
+    assert abs(moment_of(told) - read) < MINUTE
+    page.keyboard.press("ArrowRight")
+    assert MINUTE > moment_of(told) - read >= timedelta(), "the next value is the one beside it"
     expect(page.locator("#chart-seconds-behind-numbers")).to_have_attribute("open", "")
     page.keyboard.press("End")
     expect(told).to_contain_text("90 s at ")
-    point_at(page, plot, 0.999)
-    plant_lags(data, "Accounts", [*an_hour(RISEN, ends=now - timedelta(minutes=2)), *an_hour([70.0], ends=now)])
-    expect(told).to_contain_text("70 s at ")
+    point_at(page, plot, 0.6)
+    pointed = moment_of(told)
+    assert moment_of(told) < now - 10 * MINUTE
+    plant_lags(data, "Accounts", [*first, *an_hour([70.0], ends=now)])
+    expect(page.locator("figcaption", has_text="Seconds behind: last 70 s")).to_be_visible()
+    assert abs(moment_of(told) - pointed) < MINUTE
     assert page.evaluate("window.observed") == 2
     plant_lags(data, "Accounts", [])
     expect(page.get_by_text("Seconds behind: nothing was measured yet.")).to_be_visible()
@@ -284,6 +293,13 @@ def point_at(page: Page, plot: Locator, across: float) -> None:
     page.mouse.move(box["x"] + box["width"] * across, box["y"] + box["height"] / 2)
 
 
+def is_inside(point: Locator, place: Locator) -> bool:
+    small, large = point.bounding_box(), place.bounding_box()
+    assert small and large
+    middle = small["x"] + small["width"] / 2
+    return large["x"] - 1 <= middle <= large["x"] + large["width"] + 1
+
+
 def says(row: list[str]) -> str:
     when, value = row
     return f"{value} at {when} UTC"
@@ -294,6 +310,9 @@ def least(told: Locator) -> float:
     return float(str(told.text_content()).partition("from ")[2].partition(" ")[0])
 
 
-def near(told: Any) -> str:
-    """The minute that is told of: new samples lie a little beside the old ones."""
-    return str(told).partition(" at ")[2][:4]
+def moment_of(told: Locator) -> datetime:
+    """When that was which is told of, within the last day."""
+    now = datetime.now(UTC)
+    time = datetime.strptime(str(told.text_content())[-12:], "%H:%M:%S UTC").time()
+    at = datetime.combine(now.date(), time, UTC)
+    return at if at <= now else at - timedelta(days=1)

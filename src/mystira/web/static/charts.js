@@ -8,6 +8,7 @@
   const WHOLE_STEPS = STEPS.filter(Number.isInteger);
 
   const number = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: 6 });
+  const dayName = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
   const day = (seconds) => Math.floor(seconds / DAY_S);
   const spansDays = (told) => day(told.from) !== day(told.to);
   const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).split("T");
@@ -22,10 +23,10 @@
       spans: (told, min, max) => `${clock(told, min)} to ${clock(told, max)} UTC`,
       series: (look, told) => ({ stroke: () => look.line, fill: () => look.area, width: told.x.length > 1000 ? 1 : 2, points: { size: 6, fill: () => look.line } }),
       ticks: (told, splits, step) => splits.map((split, at) => {
-        const [date, time] = moment(split);
+        const date = dayName.format(split * 1000);
         if (step >= DAY_S) return date;
         const isNewDay = spansDays(told) && (at === 0 || day(split) !== day(splits[at - 1]));
-        return time.slice(0, step < 60 ? 8 : 5) + (isNewDay ? `\n${date}` : "");
+        return moment(split)[1].slice(0, step < 60 ? 8 : 5) + (isNewDay ? `\n${date}` : "");
       }),
     },
     bars: {
@@ -68,7 +69,7 @@
       axes: [
         {
           ...axis,
-          space: () => (kind.isTime && spansDays(chart.told) ? 84 : 56),
+          space: 58,
           size: (u, labels) => (labels?.some((label) => label.includes("\n")) ? 46 : 30),
           values: (u, splits, at, space, step) => kind.ticks(chart.told, splits, step),
         },
