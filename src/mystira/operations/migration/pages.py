@@ -95,9 +95,7 @@ async def _collection(request: Request[Any, Any, Any], name: str) -> dict[str, A
         "phases": list(Phase),
         "verbs": [(verb, VERBS[verb]) for verb in found.verbs],
         "charts": [
-            line_chart(
-                "Changes that wait (at most 100 of each range are counted)", waiting, since=since, until=until
-            ),
+            line_chart("Changes that wait (at most 100 of each range are counted)", waiting, since=since, until=until),
             line_chart("Seconds behind", seconds, since=since, until=until, unit=" s"),
         ],
         "history": await r.journal.history(name, HISTORY_SHOWN),
