@@ -69,7 +69,7 @@
       axes: [
         {
           ...axis,
-          space: 58,
+          space: 66,
           size: (u, labels) => (labels?.some((label) => label.includes("\n")) ? 46 : 30),
           values: (u, splits, at, space, step) => kind.ticks(chart.told, splits, step),
         },
