@@ -22,14 +22,12 @@ from tests.storms.world import (
     EFFECTS,
     FOUL_S,
     KEYS,
-    NEW,
     PATIENCE_S,
     Process,
     World,
     count,
     document,
     leading,
-    rest,
     settle,
     wiped,
 )
@@ -85,9 +83,6 @@ async def storm(world: World) -> None:
     judge = await settle(world)
     if world.loop.seed % EVERY == INSPECTED:
         await inspect(world, judge)
-    if not await judge.write_once(NEW):
-        raise broken("I14: nothing can be written although nothing is wrong any more")
-    await rest(judge)
     await examine(world, judge)
 
 

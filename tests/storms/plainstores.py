@@ -65,7 +65,16 @@ class PlainDocuments(MemoryDocuments):
         for feed_range in container.ranges if container else ():
             position = journal.position_of.get((name, Stream.FOLLOW, feed_range.id))
             through = int(position.continuation or 0) if position else 0
-            if container and through < newest and self._since(container.documents, through, feed_range):
+            if container and through < newest and self._has_news(container.documents, through, feed_range):
+                return True
+        return False
+
+    @staticmethod
+    def _has_news(documents: dict[Key, Document], after: int, bounds: FeedRange) -> bool:
+        for document in reversed(documents.values()):
+            if document.position <= after:
+                return False
+            if bounds == WHOLE or bounds.holds(hash_of(document.body.key.partition)):
                 return True
         return False
 

@@ -116,7 +116,9 @@ def weather(label: str, rate: float, faults: tuple[str, ...]) -> Weather:
     """Return what may happen to one kind of call to records."""
     # A coordinator makes a hundred calls for each flip: were each hit as often, it would never get there.
     rate *= COORDINATORS_SHARE if label.startswith("op.") else RARE.get(label, 1.0)
-    return Weather(label, rate, faults, f"{label}.how")
+    # All calls of one rate share one chance, for a world has some sixty of them and lives for some milliseconds.
+    shared = label if label in RARE else label.rpartition(".")[0]
+    return Weather(shared, rate, faults, f"{shared}.how")
 
 
 def weather_of_control(label: str, faults: tuple[str, ...]) -> Weather:

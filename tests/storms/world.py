@@ -63,7 +63,7 @@ BREATH_S, ALONE_S = 0.05, 0.6
 GATED = 0.2
 DRAINS_SOUGHT = 0.15
 FILLING_S = 0.3
-THINK_S, REFUSED_S = 2.6, 1.8
+THINK_S, REFUSED_S = 3.8, 1.8
 CHAOS = (
     "",
     "kill p0",
@@ -312,11 +312,14 @@ class Process:
         waiting = self.world.wires.waiting(self.world.clock)
         drawn = int(self.random.random() * LOOKS_IN_VAIN)
         vain = VAIN[drawn] if drawn < len(VAIN) else ""
-        steps = [step for name, step in self.jobs.items() if name == vain or name in waiting]
+        jobs = self.jobs
+        if vain and vain not in waiting:
+            waiting = [name for name in jobs if name == vain or name in waiting]
+        steps = [jobs[name] for name in waiting]
         if self.random.random() < BACKWARDS and not self.world.wires.calm:
             # Workers run these side by side: a relay may be there before whoever hears of a straggler.
             steps.reverse()
-        if self.rounds % 8 == 0:
+        if self.rounds % 16 == 0:
             steps.append(self.keeper.step)
         return steps
 
@@ -381,7 +384,8 @@ class Process:
     async def _next(self, row: Control, drawn: float) -> Phase | None:
         """Return where to go, the same as before if that has failed; None while the copy is being filled."""
         before, aim = self.aim
-        if before is not row.phase or aim is None:
+        if before is not row.phase or aim is None or row.phase is Phase.COSMOS_ONLY:
+            # What is to be done there is no draw: another coordinator may have emptied the copy meanwhile.
             aim = await self._drawn(row, drawn)
             self.aim = (row.phase, aim)
         return aim
@@ -415,6 +419,11 @@ async def settle(world: World) -> Process:
     if row is not None and row.state is not State.OPEN:
         await world.loop.pause(PHASE_S + 1)
         await end_transition(judge.r, COUNTERS, actor="judge", why="the coordinator is gone")
+    # Written first, so that most worlds need to come to rest only once.
+    if not await judge.write_once(NEW):
+        await rest(judge)
+        if not await judge.write_once(NEW):
+            raise broken("I14: nothing can be written although nothing is wrong any more")
     await rest(judge)
     return judge
 

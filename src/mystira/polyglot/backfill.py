@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from mystira.polyglot.collection import Collection
-from mystira.polyglot.control import Change, State, heal_copy, next_n
+from mystira.polyglot.control import Change, Control, State, heal_copy, next_n
 from mystira.polyglot.feed import RangeReader
 from mystira.polyglot.journal import Backfill
 from mystira.polyglot.phases import Leader
@@ -201,6 +201,10 @@ class Backfiller:
 
     async def _pages(self, collection: Collection[Any], job: Backfill) -> int:
         row = await self._r.row(collection)
+        if row.leader is Leader.RELATIONAL:
+            # It had ended before the leader changed, and only its job was not told. What a copy in the documents still
+            # lacks is the relay's to say.
+            return await self._end(collection, job)
         if not row.copying or row.state is not State.OPEN:
             return 0
         ranges = await self._reader.ranges(collection)
@@ -208,7 +212,7 @@ class Backfiller:
         done = {position.range_id for position in positions if position.caught_up}
         todo = [range_id for range_id in ranges if range_id not in done]
         if not todo:
-            return await self._finish(collection, job)
+            return await self._finish(collection, job, row)
         return sum([await self._page(collection, job, range_id) for range_id in todo])
 
     async def _page(self, collection: Collection[Any], job: Backfill, range_id: str) -> int:
@@ -235,16 +239,23 @@ class Backfiller:
             await self._sleep(min(left_s, PAUSE_S_MAX))
         return left_s > PAUSE_S_MAX
 
-    async def _finish(self, collection: Collection[Any], job: Backfill) -> int:
-        """Every range has been read to its end: the copy holds everything."""
-        row = await self._r.row(collection)
-        if row.copying and not row.complete:
+    async def _finish(self, collection: Collection[Any], job: Backfill, row: Control) -> int:
+        """Every range has been read to its end: the copy holds everything.
+
+        `row` is from before the ranges were looked at: should another filling have begun since, it is Conflict.
+        """
+        if not row.complete:
             after = row.evolve(n=await next_n(self._r.documents, row), complete=True)
             noted = self._r.noted("backfill complete", row, after, self._r.name, "every range was read to its end")
             await self._r.journal.change(row, after, noted)
             await heal_copy(self._r.documents, after)
+        return await self._end(collection, job)
+
+    async def _end(self, collection: Collection[Any], job: Backfill) -> int:
         finished = await _job(self._r, collection)
-        await self._r.journal.backfill_put(msgspec.structs.replace(finished, state=DONE, finished_at=self._r.clock()))
+        if finished.started_at == job.started_at:
+            done = msgspec.structs.replace(finished, state=DONE, finished_at=self._r.clock())
+            await self._r.journal.backfill_put(done)
         return 1
 
 
