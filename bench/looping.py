@@ -1,6 +1,7 @@
 """A worker in a process of its own: replication's loops begin and end there when they are told to."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,11 +11,13 @@ Looping = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @asynccontextmanager
-async def working(dsn: str, folder: Path) -> AsyncGenerator[Looping]:
-    """Start the process; give what keeps its loops going while it is entered."""
+async def working(dsn: str, folder: Path, core: int | None = None) -> AsyncGenerator[Looping]:
+    """Start the process, on one core if it is named; give what keeps its loops going while it is entered."""
     command = (sys.executable, "-m", "bench.looping", dsn, str(folder))
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+    if core is not None:
+        os.sched_setaffinity(process.pid, {core})
 
     async def tell(what: str) -> None:
         assert process.stdin is not None and process.stdout is not None

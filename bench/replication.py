@@ -1,6 +1,7 @@
 """Replication measured: filling a copy, saving to both stores, reading beside the loops, and how far a copy lags."""
 
 import asyncio
+import os
 import statistics
 import tempfile
 import time
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from bench import backfill
+from bench.cores import OURS, THEIRS, bound, can_part, server_processes
 from bench.looping import working
 from bench.measuring import Beside, Filled, Lag, Row, Seen, at_share, compared, rates
 from bench.reading import Reader
@@ -114,6 +116,10 @@ async def measure(seconds: float) -> Measured:
                     await here.works.run(_put, kind, number)
             saves = [await _saves(here, seconds)]
             reads = [await _reads(here, dsn, Path(name), seconds)]
+            if can_part():
+                # Shared, the reader pays for the turns that others take on its cores, as it would for any neighbour.
+                with bound([os.getpid()], OURS), bound(await server_processes(here.relational), THEIRS):
+                    reads.append(await _reads(here, dsn, Path(name), seconds, THEIRS))
             return Measured(saves, reads, await _lags(here, seconds))
 
 
@@ -172,14 +178,17 @@ async def _saves(stage: _Stage, seconds: float) -> Row:
     return compared("save, DualWriteCosmosRead", found, "both", "documents", None)._replace(peer="CosmosOnly")
 
 
-async def _reads(stage: _Stage, dsn: str, folder: Path, seconds: float) -> Beside:
-    """Let another process read through a socket while writes go on, with a worker's loops and without, in turns."""
+async def _reads(stage: _Stage, dsn: str, folder: Path, seconds: float, core: int | None = None) -> Beside:
+    """Let another process read through a socket while writes go on, with a worker's loops and without, in turns.
+
+    `core` is the worker's alone.
+    """
 
     async def get(key: str) -> bool:
         return await stage.works.open().get(Twin, key) is not None
 
     taken: dict[bool, list[list[float]]] = {True: [], False: []}
-    async with Reader.at(folder / "reads", get, KEYS) as reader, working(dsn, folder) as worker:
+    async with Reader.at(folder / "reads", get, KEYS) as reader, working(dsn, folder, core) as worker:
         writing = asyncio.create_task(_write(stage, WRITES_PER_S, None))
         turns = max(2, round(seconds / READ_TURN_S))
         for turn in range(2 * turns):
@@ -188,7 +197,8 @@ async def _reads(stage: _Stage, dsn: str, folder: Path, seconds: float) -> Besid
                 taken[is_on].append(await reader.read_for(READ_TURN_S))
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
-    name = f"get by key, documents, {WRITES_PER_S} writes/s"
+    where = "all on the same cores" if core is None else "worker and PostgreSQL on a core of their own"
+    name = f"get by key, documents, {WRITES_PER_S} writes/s, {where}"
     # Neighbours in time are compared, so that what else the machine does meanwhile hits both.
     ratio = statistics.median(
         statistics.median(on) / statistics.median(off) for on, off in zip(taken[True], taken[False], strict=True)

@@ -177,7 +177,8 @@ async def relay_skips_tombstones(self: Any, collection: Any, task: Any) -> Any:
 
 
 async def done_at_once(self: Any, collection: Any, job: Any) -> int:
-    return await self._finish(collection, job)
+    row = await self._r.row(collection)
+    return await self._finish(collection, job, row) if row.copying else 0
 
 
 def events_by_stamp(self: Any, name: str, record: Record, verdict: Any, leader: Leader) -> None:
