@@ -9,18 +9,18 @@ lock=requirements.lock
 
 fail() { printf '%s\n' "$1" >&2; exit 1; }
 
-python=${PYTHON:-python3}
+wanted="$(cat "$lock" tools/setup.sh tools/python.sh | cksum) $(pwd)"
+stamp=.venv/.mystira-$kind
+if [ -x .venv/bin/mystira ] && { [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || { [ "$kind" = run ] && [ -f .venv/.mystira-test ] && [ "$(cat .venv/.mystira-lock-run 2>/dev/null)" = "$(cksum <requirements.lock)" ]; }; }; then
+  exit 0
+fi
+
+python=$(tools/python.sh)
 command -v "$python" >/dev/null 2>&1 || fail "Python was not found. Install Python 3.11 or newer (on Debian: apt-get install python3 python3-venv), then try again."
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "This is $("$python" --version); Mystira needs Python 3.11 or newer. Name another one: make run PYTHON=python3.12"
 "$python" -c 'import venv, ensurepip' 2>/dev/null || fail "Python's venv module is missing. Install it (on Debian: apt-get install python3-venv), then try again."
 (: >.writable) 2>/dev/null || fail "$(pwd) cannot be written. Move the checkout to a folder of yours, then try again."
 rm -f .writable
-
-wanted="$(cat "$lock" tools/setup.sh | cksum) $(pwd)"
-stamp=.venv/.mystira-$kind
-if [ -x .venv/bin/mystira ] && { [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || { [ "$kind" = run ] && [ -f .venv/.mystira-test ] && [ "$(cat .venv/.mystira-lock-run 2>/dev/null)" = "$(cksum <requirements.lock)" ]; }; }; then
-  exit 0
-fi
 
 log=$(mktemp) || fail "No temporary file can be made; the disk that holds ${TMPDIR:-/tmp} may be full. Free some space, then try again."
 trap 'rm -f "$log"' EXIT
@@ -43,7 +43,7 @@ step() { # what, command...
 }
 
 rm -f .venv/.mystira-*
-.venv/bin/python -c 'import pip' 2>/dev/null || step "Making the virtual environment .venv." "$python" -m venv --clear .venv
+.venv/bin/python -c 'import pip' 2>/dev/null || step "Making the virtual environment .venv of $("$python" -c 'import sys; print(sys.executable)')." "$python" -m venv --clear .venv
 [ -x .venv/bin/uv ] || step "Bringing uv, which installs the rest." .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 step "Installing what $lock names." .venv/bin/uv pip sync --quiet --require-hashes "$lock"
 site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')

@@ -16,7 +16,7 @@ from tests.storms.planting import Gardener
 from tests.storms.simulated import broken
 from tests.storms.world import COUNTERS, TERMS, Process, World, count, document, leading, rest, wiped
 
-EVERY, INSPECTED = 32, 5
+EVERY, INSPECTED = 64, 5
 """Of so many schedules one is inspected at its end."""
 
 LAG_GOAL_S = 1.0
