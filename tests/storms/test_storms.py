@@ -8,9 +8,9 @@ from pathlib import Path
 from mystira.polyglot.phases import Phase
 from tests.storms.invariants import look
 from tests.storms.loop import StormLoop
+from tests.storms.network import DOCUMENT_CALLS, QUERY_FAULTS
 from tests.storms.runner import explained, storm
 from tests.storms.schedules import explain, run
-from tests.storms.simulated import DOCUMENT_CALLS, QUERY_FAULTS
 from tests.storms.world import CHAOS, World
 
 ROOT = Path(__file__).parents[2]
