@@ -1,6 +1,8 @@
 """Backups: what is refused, what is damaged, what is left out, and what comes back from documents of another kind."""
 
+import os
 import shutil
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from mystira.cosmos_emulator.serving import listening
 from mystira.cosmos_emulator.signing import WELL_KNOWN_KEY
 from mystira.keeping.backups import NoOldPrograms, NothingToBackUp, back_up, bring_back, upgrade_postgres
 from mystira.polyglot.backups.manifest import BackupDamaged, BackupFolderUnusable, read_manifest
-from mystira.polyglot.backups.restoring import NotEmpty, StoresInUse
+from mystira.polyglot.backups.restoring import NotEmpty, StoresInUse, unpack_files
 from mystira.polyglot.gates import look_at_gates
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.query import Order, equal
@@ -112,6 +114,29 @@ async def test_a_damaged_backup_is_told_before_anything_is_changed(here: Setting
     with pytest.raises(BackupDamaged, match="never finished"):
         await bring_back(here, folder, quiet, replace=True)
     assert await names(here) == ["mira"]
+
+
+def test_an_archive_brings_files_back_with_their_times_and_nothing_outside_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "media" / "ab").mkdir(parents=True)
+    file = tmp_path / "media" / "ab" / "picture"
+    file.write_bytes(b"a picture")
+    os.utime(file, (1_700_000_000, 1_700_000_000))
+    (tmp_path / "media" / "elsewhere").symlink_to(tmp_path)
+    with tarfile.open(tmp_path / "whole.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "media", arcname=".")
+    (tmp_path / "back").mkdir()
+    unpack_files(tmp_path, "whole.tar.gz", tmp_path / "back")
+    brought = tmp_path / "back" / "ab" / "picture"
+    assert brought.read_bytes() == b"a picture" and brought.stat().st_mtime == 1_700_000_000
+    assert sorted(path.name for path in (tmp_path / "back").iterdir()) == ["ab"]
+    for name in ("../outside", str(tmp_path / "outside")):
+        evil = tarfile.TarInfo(name)
+        evil.size = file.stat().st_size
+        with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as archive, file.open("rb") as content:
+            archive.addfile(evil, content)
+        with pytest.raises(BackupDamaged, match="lies elsewhere"):
+            unpack_files(tmp_path, "evil.tar.gz", tmp_path / "back")
+        assert not (tmp_path / "outside").exists()
 
 
 async def test_where_nothing_is_nothing_is_backed_up_and_nothing_made(here: Settings, tmp_path: Path) -> None:

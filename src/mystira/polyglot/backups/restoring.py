@@ -1,6 +1,8 @@
 """Brings a backup back into empty stores: the rows in one transaction, the documents beside them."""
 
 import asyncio
+import os
+import shutil
 import tarfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -186,5 +188,23 @@ def _put_media(folder: Path, backup: Backup, media: Path) -> None:
         return
     with telling(media):
         media.mkdir(parents=True, exist_ok=True)
-        with tarfile.open(folder / MEDIA, "r:gz") as archive:
-            archive.extractall(media, filter="data")
+        unpack_files(folder, MEDIA, media)
+
+
+def unpack_files(folder: Path, name: str, into: Path) -> None:
+    """Bring the files of an archive back with their times; nothing but files and folders, and nothing outside `into`.
+
+    By hand, for `filter="data"` came with Python 3.11.4, and Debian 12 has 3.11.2.
+    """
+    inside = into.resolve()
+    with tarfile.open(folder / name, "r:gz") as archive:
+        for member in archive:
+            place = (inside / member.name).resolve()
+            if not place.is_relative_to(inside):
+                raise BackupDamaged(folder=folder, file=name, reason=f"holds {member.name}, which lies elsewhere")
+            if member.isdir():
+                place.mkdir(parents=True, exist_ok=True)
+            elif member.isfile() and (packed := archive.extractfile(member)) is not None:
+                with packed, place.open("wb") as file:
+                    shutil.copyfileobj(packed, file)
+                os.utime(place, (member.mtime, member.mtime))
