@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import log
-from random import Random
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -38,7 +37,7 @@ class Choices:
         self.drawn = drawn
         self.closed = False
         self.decisions: list[Decision] = []
-        self.streams: dict[str, tuple[Random, list[int]]] = {}
+        self.streams: dict[str, list[int]] = {}
         self.chances: dict[str, Chance] = {}
         self._told = told
 
@@ -52,12 +51,11 @@ class Choices:
     def choose(self, label: str, options: float | Sequence[Any]) -> Any:
         stream = self.streams.get(label)
         if stream is None:
-            stream = self.streams[label] = (Random((self.seed << 32) ^ crc32(label.encode())), [0])
-        random, counted = stream
-        number = counted[0]
-        counted[0] = number + 1
+            stream = self.streams[label] = [(self.seed << 32) ^ crc32(label.encode()), 0]
+        number = stream[1]
+        stream[1] = number + 1
         # Drawn even when the value is forced, so that the later draws of this label stay what they are.
-        part = random.random()
+        stream[0], part = _drawn(stream[0])
         if isinstance(options, float | int):
             neutral: Any = False
             value: Any = part < options
@@ -81,6 +79,18 @@ class Choices:
         value = self.forced.get(key, otherwise)
         possible = (False, True) if isinstance(options, float | int) else options
         return value if value in possible else otherwise
+
+
+def _drawn(stream: int) -> tuple[int, float]:
+    """Return where the stream goes on, and a number from 0 up to, but not, 1.
+
+    SplitMix64: tens of streams are begun for each schedule, and a Random takes long to begin.
+    """
+    stream += 0x9E3779B97F4A7C15
+    mixed = stream & WORD
+    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & WORD
+    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & WORD
+    return stream, (mixed >> 11) / (1 << 53)
 
 
 @lru_cache(maxsize=4_096)
@@ -123,8 +133,5 @@ class Chance:
         return strikes
 
     def _draw(self) -> None:
-        # SplitMix64: hundreds of streams are begun for each schedule, and a Random takes long to begin.
-        self._stream = mixed = (self._stream + 0x9E3779B97F4A7C15) & WORD
-        mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & WORD
-        mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & WORD
-        self.due += 1 + int(log(((mixed >> 11) + 1) / (1 << 53)) / self._none_in)
+        self._stream, part = _drawn(self._stream)
+        self.due += 1 + int(log(1.0 - part) / self._none_in)

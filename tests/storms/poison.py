@@ -25,7 +25,7 @@ POISONS = Collection(
 TWINS = (Key("left", "left"), Key("right", "right"))
 BEGINS_S, MENDS_S = 6.0, 6.0
 MENDED = 0.5
-EVERY, POISONED = 3, 1
+EVERY, POISONED = 4, 1
 """Of so many schedules one is poisoned: letters are tried again and again, which others need not pay for."""
 
 

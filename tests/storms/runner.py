@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.synchronize import Barrier
 from typing import Any, NamedTuple
 
 from tests.storms.schedules import Outcome, explain, named, run
@@ -19,6 +20,7 @@ from tests.storms.schedules import Outcome, explain, named, run
 CHUNK = 10
 EXPLAINED_MAX = 3
 SEED_S_MAX = 60.0
+STARTED_S_MAX = 120.0
 EXPLAIN_S_MAX = 600.0
 PROGRESS_S = 5.0
 
@@ -64,10 +66,10 @@ def storm(
 
     `until_failure` ends with the first chunk in which one fails: the lowest failing seed is in it.
     """
-    began = told = time.monotonic()
     counts, failures, schedules = Counter[str](), list[Failure](), 0
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
-    with _workers(min(processes or os.cpu_count() or 1, len(chunks))) as submit:
+    with _workers(min(processes or os.cpu_count() or 1, len(chunks)), schedule) as submit:
+        began = told = time.monotonic()
         for result in [submit(run_chunk, schedule, chunk, arguments) for chunk in chunks]:
             chunk = result()
             schedules += chunk.schedules
@@ -85,7 +87,7 @@ def explained(
     schedule: str, failures: Sequence[Failure], *, arguments: tuple[Any, ...] = (), processes: int | None = None
 ) -> list[str]:
     """The shrunk story of each of these failures."""
-    with _workers(min(processes or os.cpu_count() or 1, len(failures))) as submit:
+    with _workers(min(processes or os.cpu_count() or 1, len(failures)), schedule) as submit:
         stories = [submit(tell_failure, schedule, failure, arguments) for failure in failures]
         return [story() for story in stories]
 
@@ -94,25 +96,35 @@ Submit = Callable[..., Callable[[], Any]]
 
 
 @contextmanager
-def _workers(processes: int) -> Iterator[Submit]:
-    """Give work to processes that are started once, afresh; one alone is this process itself.
+def _workers(processes: int, schedule: str) -> Iterator[Submit]:
+    """Give work to processes that are started once, afresh, and are ready; one alone is this process itself.
 
     What is given back waits for the result.
     """
     if processes <= 1:
         yield partial
         return
-    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
+    # What cannot be imported is told here, and not by processes that never become ready.
+    named(schedule)
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(processes + 1, timeout=STARTED_S_MAX)
+    pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(schedule, ready))
     try:
+        for _ in range(processes):
+            # A pool starts its processes one by one, as work comes in.
+            pool.submit(os.getpid)
+        ready.wait()
         yield lambda work, *arguments: pool.submit(work, *arguments).result
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _begin() -> None:
+def _begin(schedule: str, ready: Barrier) -> None:
     # Ctrl-C is the parent's to handle; and what was imported so far need never be looked at for garbage again.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    named(schedule)
     gc.freeze()
+    ready.wait()
 
 
 def run_chunk(schedule: str, seeds: range, arguments: tuple[Any, ...]) -> Chunk:

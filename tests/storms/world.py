@@ -277,7 +277,6 @@ class Process:
                 # Changes that come soon after one another share one round.
                 await self.pause(self.random.random() * APART_S)
                 return
-        self.rounds = 0
 
     async def watch(self) -> None:
         """Stand down when a drain is heard of, for ever; who is told of it looks again, for writes take time."""
