@@ -143,7 +143,9 @@ class Wires:
             found.append("fills")
         if letters and _is_any_to_retry(letters, now):
             found.append("letters")
-        if (relational.drains and now and relational.is_overdue(now)) if clock else relational.is_half_done():
+        # While faults go on, what was left half done is found in vain looks only: its coordinator may live.
+        is_looked_for = clock is None or self.fair
+        if (relational.drains and now and relational.is_overdue(now)) or (is_looked_for and relational.is_half_done()):
             found.append("left")
         return found
 
