@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import apsw
-import msgspec
 import pytest
 
 from mystira.polyglot import backfill
@@ -15,7 +14,6 @@ from mystira.polyglot.journal import LetterFilter, LetterKind
 from mystira.polyglot.positions import Stream
 from mystira.polyglot.store import Key, Unavailable
 from mystira.polyglot.stores.ranges import hash_of
-from mystira.polyglot.transition import change_phase
 from tests.polyglot.counting import COUNTERS, LEDGERS, Counter, Rig, raise_counter
 from tests.polyglot.moving import (
     DUAL,
@@ -383,29 +381,6 @@ async def test_events_are_told_once_however_the_copy_is_filled(rig: Rig, a: Proc
     await make(rig, 20)
     await a.settle()
     assert (await rig.tally()).total == 2 * sum(range(1, 21))
-
-
-async def test_a_filling_whose_end_was_not_told_says_nothing_of_the_documents(rig: Rig, a: Process, b: Process) -> None:
-    await make(rig, 3)
-    await a.fill(COUNTERS)
-    job = await rig.postgres.journal.backfill(COUNTERS.name)
-    assert job is not None
-    await rig.postgres.journal.backfill_put(msgspec.structs.replace(job, state=backfill.RUNNING, finished_at=None))
-    await a.move(COUNTERS, DUAL, REVERSED, POSTGRES)
-    await a.works.run(raise_counter, kind=Counter, id="c001", by=7)
-    stepped: list[bool] = []
-
-    async def b_comes_by(seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        await b.backfiller.step()
-        stepped.append((await b.r.row(COUNTERS)).complete)
-
-    await change_phase(a.r._replace(sleep=b_comes_by), COUNTERS, REVERSED, **SOMEBODY)
-    assert stepped == [False]
-    await a.settle()
-    await assert_equal(rig, COUNTERS)
-    ended = await rig.postgres.journal.backfill(COUNTERS.name)
-    assert ended is not None and ended.state == backfill.DONE
 
 
 async def test_a_copy_given_up_is_filled_anew(rig: Rig, a: Process) -> None:

@@ -13,8 +13,10 @@ from mystira.polyglot.store import Key
 from mystira.polyglot.transition import TransitionAborted, change_phase
 from mystira.polyglot.verify import Scrutiny, verify
 from tests.storms.planting import Gardener
+from tests.storms.records import COUNTERS
+from tests.storms.resting import count, document, leading, rest, wiped
 from tests.storms.simulated import broken
-from tests.storms.world import COUNTERS, TERMS, Process, World, count, document, leading, rest, wiped
+from tests.storms.world import TERMS, Process, World
 
 EVERY, INSPECTED = 64, 5
 """Of so many schedules one is inspected at its end."""

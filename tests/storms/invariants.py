@@ -16,21 +16,10 @@ from tests.storms.inspection import EVERY, INSPECTED, inspect
 from tests.storms.loop import StormLoop
 from tests.storms.mutants import guard_taken_away
 from tests.storms.planting import PLANTED
+from tests.storms.records import COUNTERS, EFFECTS, KEYS
+from tests.storms.resting import count, document, leading, settle, wiped
 from tests.storms.simulated import broken
-from tests.storms.world import (
-    COUNTERS,
-    EFFECTS,
-    FOUL_S,
-    KEYS,
-    PATIENCE_S,
-    Process,
-    World,
-    count,
-    document,
-    leading,
-    settle,
-    wiped,
-)
+from tests.storms.world import FOUL_S, PATIENCE_S, Process, World
 
 EVENTS_MAX = 2
 

@@ -1,6 +1,5 @@
 """One schedule: processes that write, carry and move phases over simulated stores, and an oracle that knows it all."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -8,38 +7,30 @@ from functools import cached_property
 from random import Random
 from typing import Any
 
-import msgspec
-
 from mystira.polyglot import backfill, deadletters
 from mystira.polyglot.bus import OutboxPump
-from mystira.polyglot.catalog import Catalog
-from mystira.polyglot.collection import Collection
 from mystira.polyglot.control import Control, State
 from mystira.polyglot.cutover import Orders, cut_over, roll_back
 from mystira.polyglot.digesting import DigestKeeper
 from mystira.polyglot.drains import DrainWatch
-from mystira.polyglot.entity import Entity, Event, Stamp
+from mystira.polyglot.entity import Stamp
 from mystira.polyglot.feed import FeedFollower
 from mystira.polyglot.leadership import Leadership, Tempo
 from mystira.polyglot.phases import Phase
 from mystira.polyglot.problem import Problem
-from mystira.polyglot.reaction import Handling, Reaction, Reactions
 from mystira.polyglot.relay import ReverseRelay
 from mystira.polyglot.replication import Replication
 from mystira.polyglot.store import Key, Record
-from mystira.polyglot.transition import Terms, change_phase, end_transition, pick_up
-from mystira.polyglot.work import Command, Work, Works
+from mystira.polyglot.transition import Terms, change_phase, pick_up
+from mystira.polyglot.work import Command, Works
 from tests.storms.bells import Bell
 from tests.storms.loop import StormLoop
 from tests.storms.poison import POISONS, Poison
-from tests.storms.simulated import Wires, broken, is_drowsy
+from tests.storms.records import CATALOG, COUNTERS, KEYS, MERGED, MOVED, OLD, REACTIONS, WRITTEN, Counter, change
+from tests.storms.simulated import Wires, is_drowsy
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 TEMPO = Tempo(lease_s=0.9, request_s=0.4, drift_s=0.1, hold_s=0.6, inline_s=0.02, poll_s=0.3)
-OLD = ("old", "older", "oldest")
-NEW = "new"
-WRITTEN = ("a", "a", "a", "a", "a", "b", "b", "c", "d", "old")
-KEYS = ("a", "b", "c", "d", *OLD, NEW)
 FLIPS = 4
 IDLE_S = 0.5
 APART_S = 0.3
@@ -48,7 +39,6 @@ PHASE_S = 2.5
 RELIEF_S = 5.0
 BEGUN = 0.8
 FOUL_S, PATIENCE_S = 10.0, 100.0
-ROUNDS_MAX = 150
 RATE = 0.025
 TERMS = Terms(deadline_s=PHASE_S)
 # Letters of conflicts stay until a person decides; nobody takes backups of a storm, and counting is part of the drain.
@@ -76,49 +66,6 @@ CHAOS = (
     "docs down",
     "feed lags",
 )
-
-
-class Raised(Event, frozen=True, kw_only=True):
-    token: str
-
-
-class Counter(Entity, frozen=True, kw_only=True):
-    value: int = 0
-    label: str | None = None
-
-
-class Effect(Entity, frozen=True, kw_only=True):
-    heard: int = 0
-
-
-COUNTERS = Collection(Counter, container="Counters", table="counters")
-EFFECTS = Collection(Effect, container="Effects", table="effects")
-CATALOG = Catalog([COUNTERS, EFFECTS, POISONS])
-MOVED = Catalog([COUNTERS])
-MERGED = Catalog([COUNTERS, POISONS])
-
-
-async def change(work: Work, key: str, token: str, removes: bool, thinks_s: float) -> None:
-    counter = await work.get(Counter, key)
-    if thinks_s:
-        await asyncio.sleep(thinks_s)
-    if removes and counter is not None:
-        work.remove(counter, Raised(token=token))
-    else:
-        counter = counter or Counter(id=key)
-        work.save(counter.evolve(value=counter.value + 1), Raised(token=token))
-
-
-async def add_effect(work: Work, token: str) -> None:
-    effect = await work.get(Effect, token) or Effect(id=token)
-    work.save(effect.evolve(heard=effect.heard + 1))
-
-
-async def hear(handling: Handling, event: Raised) -> None:
-    await handling.run(add_effect, event.token)
-
-
-REACTIONS = Reactions([Reaction("effect", Raised, hear)])
 
 
 class World:
@@ -405,60 +352,3 @@ class Process:
                 # Nothing waits here for anybody, so without a rest the storms would hardly ever see this phase.
                 await self.pause(ALONE_S * (0.5 + drawn))
                 return Phase.DUAL_WRITE_POSTGRES_READ
-
-
-async def settle(world: World) -> Process:
-    """Let a fresh process bring everything to rest; it is calm from now on."""
-    for name in ("p0", "p1", "op", "op2"):
-        world.loop.kill(name)
-    # What is still on the wire arrives, and whatever a lease protected is free again.
-    await world.loop.pause(35.0)
-    judge = Process(world, "judge", 10_000)
-    row = world.wires.relational.control_of.get(COUNTERS.name)
-    if row is not None and row.state is not State.OPEN:
-        await world.loop.pause(PHASE_S + 1)
-        await end_transition(judge.r, COUNTERS, actor="judge", why="the coordinator is gone")
-    # Written first, so that most worlds need to come to rest only once.
-    if not await judge.write_once(NEW):
-        await rest(judge)
-        if not await judge.write_once(NEW):
-            raise broken("I14: nothing can be written although nothing is wrong any more")
-    await rest(judge)
-    return judge
-
-
-async def rest(judge: Process) -> None:
-    """Work until nothing is left to do; whatever never comes to rest is broken."""
-    for _ in range(ROUNDS_MAX):
-        if not await judge.carry_once() and not judge.world.wires.waiting(None):
-            return
-        await judge.pause(1.0)
-    raise broken("I7: it never comes to rest")
-
-
-async def count(judge: Process) -> None:
-    """Bring the digests up to date: a step may end early, where a range was split or there is much."""
-    while await judge.keeper.step():
-        continue
-
-
-def wiped(record: Record | None) -> Record | None:
-    """Return what both stores must agree on."""
-    if record is None:
-        return None
-    return msgspec.structs.replace(record, events=(), spilled=(), token="", writer="app", handled=(), extra={})
-
-
-def leading(world: World, key: Key) -> Record | None:
-    """Return the record of the store that leads."""
-    control = world.wires.relational.control_of[COUNTERS.name]
-    rows = world.wires.relational.rows.get(COUNTERS.name, {})
-    if control.phase in (Phase.DUAL_WRITE_POSTGRES_READ, Phase.POSTGRES_ONLY):
-        return rows[key].record if key in rows else None
-    return document(world, key)
-
-
-def document(world: World, key: Key) -> Record | None:
-    """Return the document as it is."""
-    found: Any = world.wires.documents._container(COUNTERS).documents.get(key)
-    return found.body if found else None
